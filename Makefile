@@ -1,0 +1,98 @@
+# ifud: everything is built into build/, the programs into build/bin/.
+#
+#   make            programs and libraries
+#   make check      build and run every unit test (tests/*/test_*.c)
+#   make asan       the tests under the address and undefined-behaviour sanitizers
+#   make tsan       the tests under the thread sanitizer
+#   make lint       gcc -fanalyzer, cppcheck and the include-direction check
+#   make install    DESTDIR= PREFIX=/usr/local
+#
+# A new .c file below common/, stages/, jobs/, config/, daemon/ or cli/ is found by itself,
+# and so is a new test: no list is kept here.
+
+B       ?= build
+CC      ?= gcc
+PREFIX  ?= /usr/local
+SAN     ?=
+OPT     ?= -O2 -g
+WERROR  ?= $(if $(CI),-Werror)
+
+PKGS    := libuv cfitsio jansson sqlite3 yaml-0.1 zlib liblz4 cairo libcrypto fftw3f
+WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+           -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wformat=2 -Wundef \
+           -Wconversion -Wno-sign-conversion -Wdouble-promotion
+CPPFLAGS += -I. -D_GNU_SOURCE -DIFUD_VERSION='"$(shell cat VERSION)"' \
+           $(shell pkg-config --cflags $(PKGS))
+CFLAGS  ?=
+ALL_CFLAGS = -std=c17 $(OPT) $(WARN) $(WERROR) $(SAN) -fno-math-errno -ffp-contract=off \
+           -pthread $(CFLAGS)
+LDLIBS  += $(shell pkg-config --libs $(PKGS)) -llapacke -llapack -lblas -lm -pthread
+LDFLAGS += $(SAN) -Wl,--as-needed
+
+MAINS   := daemon/ifud.c cli/ifuctl.c cli/ifurun.c cli/ifusim.c
+MAINS   := $(wildcard $(MAINS))
+SRCS    := $(filter-out $(MAINS),$(sort $(shell find common stages jobs config daemon cli -name '*.c')))
+OBJS    := $(SRCS:%.c=$(B)/%.o)
+LIB     := $(B)/libifud.a
+BINS    := $(patsubst %.c,$(B)/bin/%,$(notdir $(MAINS)))
+TESTSRC := $(sort $(shell find tests -name 'test_*.c'))
+TESTS   := $(TESTSRC:%.c=$(B)/%)
+HELPSRC := $(filter-out $(TESTSRC),$(sort $(shell find tests -name '*.c')))
+HELPOBJ := $(HELPSRC:%.c=$(B)/%.o)
+
+all: $(BINS)
+
+$(B)/%.o: %.c VERSION Makefile
+	@mkdir -p $(@D)
+	@echo "CC $<"
+	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(OBJS)
+	@mkdir -p $(@D)
+	@rm -f $@
+	@$(AR) rcs $@ $(OBJS)
+
+define main_rule
+$(B)/bin/$(basename $(notdir $(1))): $(B)/$(1:.c=.o) $(LIB)
+	@mkdir -p $$(@D)
+	@echo "LD $$@"
+	@$(CC) $(LDFLAGS) -o $$@ $$< $(LIB) $(LDLIBS)
+endef
+$(foreach m,$(MAINS),$(eval $(call main_rule,$(m))))
+
+$(B)/tests/%: $(B)/tests/%.o $(HELPOBJ) $(LIB)
+	@echo "LD $@"
+	@$(CC) $(LDFLAGS) -o $@ $< $(HELPOBJ) $(LIB) $(shell pkg-config --libs check) $(LDLIBS)
+
+tests: $(TESTS) $(BINS)
+
+check: tests
+	@scripts/run-tests $(B) $(TESTS)
+
+asan:
+	$(MAKE) B=build-asan OPT='-O1 -g' \
+	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' check
+
+tsan:
+	$(MAKE) B=build-tsan OPT='-O1 -g' SAN='-fsanitize=thread' check
+
+lint:
+	scripts/check-includes
+	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr \
+	    --suppress=normalCheckLevelMaxBranches -D_GNU_SOURCE -I. \
+	    --error-exitcode=1 common stages jobs config daemon cli
+	$(MAKE) B=build-analyze OPT='-O1 -fanalyzer' WERROR= all 2>&1 | tee build-analyze.log | grep -A4 'Wanalyzer' || true
+
+format:
+	clang-format-16 -i $(shell find common stages jobs config daemon cli tests -name '*.[ch]')
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BINS) $(DESTDIR)$(PREFIX)/bin
+
+clean:
+	rm -rf build build-asan build-tsan build-analyze build-analyze.log
+
+.PHONY: all tests check asan tsan lint format install clean
+.SECONDARY:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,77 @@
+#include "common/base/mem.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BIG (1u << 16)
+
+int mem_mul(size_t a, size_t b, size_t *ret)
+{
+    size_t product;
+    if (__builtin_mul_overflow(a, b, &product) || product > PTRDIFF_MAX) {
+        return ERR_NOMEM;
+    }
+    *ret = product;
+    return 0;
+}
+
+static void *refuse(size_t n, size_t size, struct err *err)
+{
+    err_set(err, ERR_NOMEM, "out of memory: %zu elements of %zu bytes", n, size);
+    return NULL;
+}
+
+void *mem_calloc(size_t n, size_t size, struct err *err)
+{
+    size_t bytes;
+    if (mem_mul(n, size, &bytes)) {
+        return refuse(n, size, err);
+    }
+    void *p = calloc(bytes ? bytes : 1, 1);
+    return p ? p : refuse(n, size, err);
+}
+
+void *mem_alloc(size_t n, size_t size, struct err *err)
+{
+    size_t bytes;
+    if (mem_mul(n, size, &bytes) || bytes > PTRDIFF_MAX - 64) {
+        return refuse(n, size, err);
+    }
+    void *p = bytes >= BIG ? aligned_alloc(64, (bytes + 63) / 64 * 64)
+                           : malloc(bytes ? bytes : 1);
+    return p ? p : refuse(n, size, err);
+}
+
+void *mem_realloc(void *p, size_t n, size_t size, struct err *err)
+{
+    size_t bytes;
+    if (mem_mul(n, size, &bytes)) {
+        return refuse(n, size, err);
+    }
+    void *q = realloc(p, bytes ? bytes : 1);
+    return q ? q : refuse(n, size, err);
+}
+
+char *mem_strndup(const char *s, size_t n, struct err *err)
+{
+    char *p = strndup(s, n);
+    return p ? p : refuse(n, 1, err);
+}
+
+char *mem_strdup(const char *s, struct err *err)
+{
+    return mem_strndup(s, strlen(s), err);
+}
+
+char *mem_printf(struct err *err, const char *fmt, ...)
+{
+    char *p = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vasprintf(&p, fmt, ap);
+    va_end(ap);
+    return n < 0 ? refuse(1, 1, err) : p;
+}

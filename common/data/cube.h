@@ -1,0 +1,45 @@
+#ifndef IFUD_DATA_CUBE_H
+#define IFUD_DATA_CUBE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "common/base/err.h"
+#include "common/data/exposure.h"
+
+/*
+ * A spectral cube: nw planes of ny rows of nx spaxels, index (k * ny + j) * nx + i.
+ * World coordinates as in the peer: gnomonic RA/Dec in degrees (or slicer metres for
+ * internal_cal later), wavelength linear in um or a table.
+ * Ownership: cube_free releases the planes and headers.
+ */
+struct cube {
+    int nx, ny, nw;
+    float *sci, *err; /* MJy/sr */
+    uint32_t *dq;
+    float *wmap;                   /* weight map */
+    double crval1, crval2;         /* deg */
+    double crpix1, crpix2, crpix3; /* 1-based */
+    double cdelt1, cdelt2;         /* deg, both positive; orientation is in pc */
+    double pc[2][2];
+    double crval3, cdelt3;          /* um */
+    double *wavelength;             /* nw, um: centre of each plane */
+    struct header primary, science; /* cards for the product */
+    struct exposure_meta meta;      /* of the first exposure */
+    char filename[256];             /* product name, no folder; "" until named */
+    char weighting[8];              /* drizzle */
+    int n_exposures;
+};
+
+struct cube *cube_new(int nx, int ny, int nw, struct err *err); /* planes zeroed */
+void cube_free(struct cube *c);
+
+/*
+ * Sky position of spaxel (i, j), 0-based, and back. Degrees. Pure.
+ * Reference: Calabretta & Greisen 2002, A&A 395, 1077 (TAN).
+ */
+void cube_spaxel_to_sky(const struct cube *c, double i, double j, double *ra,
+                        double *dec);
+void cube_sky_to_spaxel(const struct cube *c, double ra, double dec, double *i,
+                        double *j);
+
+#endif

@@ -1,0 +1,82 @@
+#ifndef IFUD_DATA_EXPOSURE_H
+#define IFUD_DATA_EXPOSURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "common/base/err.h"
+#include "common/data/header.h"
+
+/*
+ * One exposure of one detector: headers, the typed keywords that the stages need, and
+ * planes of nx * ny pixels, row by row (index y * nx + x, 0-based, in the delivered
+ * orientation). A plane that does not exist is NULL.
+ * Ownership: exposure_free releases all planes and headers.
+ * Thread: one writer; stages split rows between threads.
+ */
+
+struct exposure_meta {
+    char filename[256];  /* the name it came under, no folder */
+    char exp_type[32];   /* EXP_TYPE */
+    char instrument[16]; /* INSTRUME */
+    char detector[8];    /* NRS1 or NRS2 */
+    char filter[12], grating[12];
+    char date_obs[16], time_obs[20]; /* DATE-OBS, TIME-OBS: UTC */
+    char bunit[24];                  /* BUNIT of SCI */
+    char program[16], observation[16], visit[16], visit_group[8], sequence[8],
+        activity[8],
+        exposure_number[8]; /* PROGRAM OBSERVTN VISIT VISITGRP SEQ_ID ACT_ID EXPOSURE */
+    char target_name[72];   /* TARGPROP, else TARGNAME */
+    char source_type[16];   /* SRCTYPE; "" if absent */
+    char source_type_apt[16];           /* SRCTYAPT; "" if absent */
+    char pattern_type[32];              /* PATTTYPE */
+    long pattern_number, pattern_total; /* PATT_NUM, NUMDTHPT; 0 if absent */
+    bool is_imprint, is_background;     /* IS_IMPRT, BKGDTARG */
+    double gwa_xtilt, gwa_ytilt;        /* GWA_XTIL, GWA_YTIL: sensor volts */
+    double gwa_temperature;             /* GWA_TILT: kelvin */
+    double ra_ref, dec_ref;             /* degrees */
+    double v2_ref, v3_ref;              /* arcsec */
+    double roll_ref, v3i_yang;          /* degrees */
+    int vparity;
+    bool has_velosys;
+    double velosys;               /* m/s, barycentric */
+    double va_scale;              /* VA_SCALE, 1 if absent */
+    double target_ra, target_dec; /* TARG_RA, TARG_DEC: degrees; NaN if absent */
+    double exposure_time;         /* EFFEXPTM: seconds */
+    double expstart;              /* EXPSTART: MJD (UTC); NaN if absent */
+    int substrt1, substrt2;       /* 1-based corner in the 2048 x 2048 frame */
+};
+
+struct wcs; /* common/data/wcs.h */
+
+struct exposure {
+    struct exposure_meta meta;
+    struct header primary, science; /* cards carried from the input to the products */
+    int nx, ny;       /* SUBSIZE1, SUBSIZE2 = columns, rows of every plane */
+    float *sci, *err; /* unit: meta.bunit */
+    uint32_t *dq;     /* enum dq_flag */
+    float *var_poisson, *var_rnoise, *var_flat; /* unit squared */
+    uint8_t *regions;  /* slice 1..30 of each pixel, 0 = none (assign_wcs) */
+    float *wavelength; /* um, NaN outside slices (assign_wcs) */
+    float *pathloss_ps, *pathloss_un; /* corrections applied (pathloss) */
+    float *flat;                      /* total flat applied (flat_field), for --save */
+    struct wcs *wcs;                  /* one reference (assign_wcs) */
+    bool wavelength_corrected;        /* barycentric correction is in the WCS */
+};
+
+struct exposure *exposure_new(int nx, int ny, struct err *err); /* no planes yet */
+void exposure_free(struct exposure *e);
+size_t exposure_pixels(const struct exposure *e); /* nx * ny */
+
+/*
+ * Fill e->meta from the headers and check them: EXP_TYPE NRS_IFU, INSTRUME NIRSPEC,
+ * detector, the nine filter/disperser pairs, sizes, and every keyword the WCS needs.
+ * ERR_INPUT names file, keyword, value and what was expected.
+ */
+int exposure_read_meta(struct exposure *e, const char *filename, struct err *err);
+
+/* After each stage NaN and DO_NOT_USE go together: NaN SCI, ERR or a variance sets the
+ * flag, and a flagged pixel has NaN in SCI, ERR and every variance (as in the peer). */
+void exposure_match_nans(struct exposure *e);
+
+#endif

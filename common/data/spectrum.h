@@ -1,0 +1,32 @@
+#ifndef IFUD_DATA_SPECTRUM_H
+#define IFUD_DATA_SPECTRUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "common/base/err.h"
+#include "common/data/exposure.h"
+
+/* A 1-D spectrum: the columns of the peer's EXTRACT1D table, n rows. */
+struct spectrum {
+    size_t n;
+    double *wavelength;                                         /* um */
+    double *flux, *flux_error;                                  /* Jy */
+    double *flux_var_poisson, *flux_var_rnoise, *flux_var_flat; /* Jy^2 */
+    double *surf_bright, *sb_error;                             /* MJy/sr */
+    double *sb_var_poisson, *sb_var_rnoise, *sb_var_flat;
+    uint32_t *dq;
+    double *background, *bkgd_error; /* MJy/sr */
+    double *bkgd_var_poisson, *bkgd_var_rnoise, *bkgd_var_flat;
+    double *npixels;                   /* spaxels in the aperture */
+    char source_type[16];              /* POINT or EXTENDED */
+    double extraction_x, extraction_y; /* aperture centre, 0-based spaxel */
+    double source_ra, source_dec;      /* deg */
+    struct header primary, table;      /* cards for the product */
+    struct exposure_meta meta;
+    char filename[256];
+};
+
+struct spectrum *spectrum_new(size_t n, struct err *err); /* columns zeroed */
+void spectrum_free(struct spectrum *s);
+
+#endif

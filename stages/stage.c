@@ -1,0 +1,54 @@
+#include "stages/stage.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int stage_reference(const struct stage_env *env, const struct exposure_meta *meta,
+                    const char *type, struct reference **ret_ref,
+                    const void **ret_object, struct err *err)
+{
+    const char *override =
+        env->override ? env->override(env->user, env->stage_name, type) : NULL;
+    struct reference_choice choice;
+    int code = references_choose(env->refs, type, meta, override, &choice, err);
+    if (!code) {
+        code = references_load(env->refs, &choice, ret_ref, ret_object, err);
+    }
+    if (!code && env->used_reference) {
+        env->used_reference(env->user, meta, &choice);
+    }
+    return code;
+}
+
+static void tell(const struct stage_env *env, int is_warning, const char *fmt,
+                 va_list ap)
+{
+    char line[1024];
+    if (env->note) {
+        vsnprintf(line, sizeof line, fmt, ap);
+        env->note(env->user, is_warning, line);
+    }
+}
+
+void stage_note(const struct stage_env *env, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    tell(env, 0, fmt, ap);
+    va_end(ap);
+}
+
+void stage_warn(const struct stage_env *env, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    tell(env, 1, fmt, ap);
+    va_end(ap);
+}
+
+void stage_progress(const struct stage_env *env, double share)
+{
+    if (env->progress) {
+        env->progress(env->user, share);
+    }
+}

@@ -1,0 +1,82 @@
+#ifndef IFUD_STAGES_STAGE_H
+#define IFUD_STAGES_STAGE_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include "common/base/err.h"
+#include "common/base/par.h"
+#include "common/base/params.h"
+#include "common/data/cube.h"
+#include "common/data/exposure.h"
+#include "common/data/references.h"
+#include "common/data/spectrum.h"
+
+/*
+ * What a stage is. One const struct stage per file: the peer's step name, a summary,
+ * the reference types it reads, one table of parameters, and run(). A stage changes a
+ * dataset in memory; it knows nothing of the daemon, of SQLite or of files.
+ * To add one: write its file and add one line to the table in recipe.c.
+ */
+
+/* What a recipe works on. spec2: one exposure; spec3: several. Owned by the runner. */
+struct dataset {
+    struct exposure **exposures;
+    size_t n_exposures;
+    struct cube *cube;         /* NULL before cube_build */
+    struct spectrum *spectrum; /* NULL before extract_1d */
+};
+
+/* What a stage is given. Borrowed for the call. */
+struct stage_env {
+    struct par *par; /* parallel loops; NULL: one thread */
+    struct references *refs;
+    const atomic_bool *cancel; /* may be NULL; long loops look at it between pieces */
+    const char *recipe;        /* "spec2" or "spec3" */
+
+    /* Path that overrides the choice of a reference type for this stage, or NULL. */
+    const char *(*override)(void *user, const char *stage, const char *type);
+    /* Told for each reference in use: for headers, provenance and manifest. */
+    void (*used_reference)(void *user, const struct exposure_meta *meta,
+                           const struct reference_choice *choice);
+    /* Share done of this stage, 0..1. Any thread of the team may call it. */
+    void (*progress)(void *user, double share);
+    /* One line for the log: what was decided, or what a user should know. */
+    void (*note)(void *user, int is_warning, const char *line);
+    void *user;
+    const char *stage_name; /* of the stage being run */
+};
+
+struct stage {
+    const char *name; /* the peer's step name, as on the command line */
+    const char
+        *status_keyword; /* S_* keyword of the primary header: COMPLETE / SKIPPED */
+    const char *suffix;  /* product suffix after --save: "cal", else the name */
+    const char *summary;
+    const char *const *reference_types; /* ends with NULL */
+    const struct param *params; /* its own; `skip` is added to all by the recipe */
+    size_t n_params;
+    /* 0, or ERR_*; on failure the dataset may only be freed. */
+    int (*run)(const struct stage_env *env, const struct params *params,
+               struct dataset *data, struct err *err);
+};
+
+/*
+ * Choose (with override), load and report one reference for one exposure.
+ * The caller releases *ret_ref with reference_release.
+ */
+int stage_reference(const struct stage_env *env, const struct exposure_meta *meta,
+                    const char *type, struct reference **ret_ref,
+                    const void **ret_object, struct err *err);
+
+/* One line for the log, printf style. */
+void stage_note(const struct stage_env *env, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void stage_warn(const struct stage_env *env, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void stage_progress(const struct stage_env *env, double share);
+
+/* The stages that are built. */
+extern const struct stage stage_assign_wcs, stage_srctype, stage_flat_field,
+    stage_pathloss, stage_photom, stage_cube_build, stage_extract_1d;
+
+#endif
