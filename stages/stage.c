@@ -52,3 +52,25 @@ void stage_progress(const struct stage_env *env, double share)
         env->progress(env->user, share);
     }
 }
+
+size_t dataset_n(const struct dataset *data)
+{
+    return data->source ? data->source->n : data->n_exposures;
+}
+
+int dataset_open(struct dataset *data, size_t i, bool pixels, struct exposure **ret,
+                 struct err *err)
+{
+    if (data->source) {
+        return data->source->open(data->source->user, i, pixels, ret, err);
+    }
+    *ret = data->exposures[i];
+    return 0;
+}
+
+void dataset_close(struct dataset *data, size_t i, struct exposure *e)
+{
+    if (data->source && e) {
+        data->source->close(data->source->user, i, e);
+    }
+}

@@ -2,6 +2,7 @@
 #define IFUD_STAGES_STAGE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include "common/base/err.h"
 #include "common/base/par.h"
@@ -18,13 +19,38 @@
  * To add one: write its file and add one line to the table in recipe.c.
  */
 
-/* What a recipe works on. spec2: one exposure; spec3: several. Owned by the runner. */
-struct dataset {
-    struct exposure **exposures;
-    size_t n_exposures;
-    struct cube *cube;         /* NULL before cube_build */
-    struct spectrum *spectrum; /* NULL before extract_1d */
+/*
+ * Exposures that are not all in memory: spec3 opens one at a time from its file.
+ * open() gives exposure i with its WCS built; with `pixels` false only meta, headers,
+ * nx, ny and wcs are there and every plane is NULL (cheap: for a first pass over the
+ * extents). The exposure belongs to the source until close(), which must follow; at most
+ * one should be open at a time. Thread: the one that runs the stage.
+ */
+struct exposure_source {
+    size_t n;
+    int (*open)(void *user, size_t i, bool pixels, struct exposure **ret,
+                struct err *err);
+    void (*close)(void *user, size_t i, struct exposure *e);
+    void *user;
 };
+
+/* What a recipe works on. spec2: one exposure; spec3: several. Owned by the runner.
+ * A stage goes through dataset_n, dataset_open and dataset_close. */
+struct dataset {
+    struct exposure **exposures; /* those in memory; NULL where `source` is set */
+    size_t n_exposures;
+    const struct exposure_source *source; /* NULL: all are in `exposures` */
+    struct cube *cube;                    /* NULL before cube_build */
+    struct spectrum *spectrum;            /* NULL before extract_1d */
+};
+
+/* How many exposures there are, in memory or not. */
+size_t dataset_n(const struct dataset *data);
+/* Exposure i (see struct exposure_source for `pixels`), to be given back with
+ * dataset_close before the next is opened. */
+int dataset_open(struct dataset *data, size_t i, bool pixels, struct exposure **ret,
+                 struct err *err);
+void dataset_close(struct dataset *data, size_t i, struct exposure *e);
 
 /* What a stage is given. Borrowed for the call. */
 struct stage_env {
