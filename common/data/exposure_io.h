@@ -1,0 +1,39 @@
+#ifndef IFUD_DATA_EXPOSURE_IO_H
+#define IFUD_DATA_EXPOSURE_IO_H
+
+#include <stdbool.h>
+#include "common/base/err.h"
+#include "common/data/exposure.h"
+#include "common/data/provenance.h"
+
+/*
+ * Exposures from and to FITS: _rate in; _cal and every _<stage> product out and in.
+ * Thread: any (each call has its own handle). Test: tests/data/test_exposure.c
+ */
+
+/*
+ * Read an exposure. Needed: primary header, SCI, ERR, DQ, VAR_POISSON, VAR_RNOISE, all of
+ * one size; read where present: VAR_FLAT, REGIONS, WAVELENGTH, PATHLOSS_PS, PATHLOSS_UN.
+ * exposure_read_meta has been applied. ERR_INPUT names file, extension or keyword;
+ * ERR_NODATA if SCI holds no finite pixel.
+ * The caller frees with exposure_free.
+ */
+int exposure_read(const char *path, struct exposure **ret, struct err *err);
+
+/* Headers and meta only: no pixel is read, the planes are NULL. */
+int exposure_read_headers(const char *path, struct exposure **ret, struct err *err);
+
+/*
+ * Write every plane that exists, in the peer's order: SCI ERR DQ REGIONS VAR_POISSON
+ * VAR_RNOISE VAR_FLAT WAVELENGTH PATHLOSS_PS PATHLOSS_UN, then IFUD_PROVENANCE.
+ * path: a file that does not exist yet; filename: its final name, for FILENAME.
+ */
+int exposure_write(const struct exposure *e, const char *path, const char *filename,
+                   const struct provenance *provenance, struct err *err);
+
+/* The total flat that was applied (plane `flat`), as `_<base>_flat` for --save. */
+int exposure_write_flat(const struct exposure *e, const char *path,
+                        const char *filename, const struct provenance *provenance,
+                        struct err *err);
+
+#endif
