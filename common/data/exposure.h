@@ -56,8 +56,10 @@ struct exposure {
     float *sci, *err; /* unit: meta.bunit */
     uint32_t *dq;     /* enum dq_flag */
     float *var_poisson, *var_rnoise, *var_flat; /* unit squared */
-    uint8_t *regions;  /* slice 1..30 of each pixel, 0 = none (assign_wcs) */
-    float *wavelength; /* um, NaN outside slices (assign_wcs) */
+    uint8_t *regions; /* slice 1..30 of each pixel, 0 = none (assign_wcs) */
+    double
+        *wavelength; /* um, double as the WCS gives it (flats are integrated over it);
+                           NaN where regions is 0 (assign_wcs). Files hold floats. */
     float *pathloss_ps, *pathloss_un; /* corrections applied (pathloss) */
     float *flat;                      /* total flat applied (flat_field), for --save */
     struct wcs *wcs;                  /* one reference (assign_wcs) */
