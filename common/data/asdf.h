@@ -48,6 +48,9 @@ bool asdf_is_null(const struct asdf_node *node);
  * A numeric array as doubles: core/ndarray (inline or block, any endianness and
  * numeric datatype, zlib / lz4 blocks) or a plain nested sequence.
  * shape: up to 4 axes, slowest first. The caller frees *ret_values with free().
+ * A structured array (datatype: a list of numeric fields, each with its own byteorder,
+ * as in ifuslicer's data) gets its fields as one more, last axis: shape [30] of 5 fields
+ * reads as [30][5].
  */
 struct asdf_array {
     int n_axes;
