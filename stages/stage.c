@@ -8,7 +8,7 @@ int stage_reference(const struct stage_env *env, const struct exposure_meta *met
                     const void **ret_object, struct err *err)
 {
     const char *override =
-        env->override ? env->override(env->user, env->stage_name, type) : NULL;
+        env->override ? env->override(env->user, env->stage_name, type, meta) : NULL;
     struct reference_choice choice;
     int code = references_choose(env->refs, type, meta, override, &choice, err);
     if (!code) {

@@ -59,8 +59,10 @@ struct stage_env {
     const atomic_bool *cancel; /* may be NULL; long loops look at it between pieces */
     const char *recipe;        /* "spec2" or "spec3" */
 
-    /* Path that overrides the choice of a reference type for this stage, or NULL. */
-    const char *(*override)(void *user, const char *stage, const char *type);
+    /* Path that overrides the choice of a reference type for this stage and exposure, or
+     * NULL. */
+    const char *(*override)(void *user, const char *stage, const char *type,
+                            const struct exposure_meta *meta);
     /* Told for each reference in use: for headers, provenance and manifest. */
     void (*used_reference)(void *user, const struct exposure_meta *meta,
                            const struct reference_choice *choice);

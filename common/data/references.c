@@ -1,0 +1,318 @@
+#include "common/data/references.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/base/mem.h"
+#include "common/base/path.h"
+#include "common/base/sha256.h"
+#include "common/data/reference_cache.h"
+#include "common/data/reference_index.h"
+
+/* A hash that was taken, and of which state of the file. */
+struct hashed {
+    char *path;
+    struct stat st;
+    char sha256[65];
+};
+
+struct references {
+    char *folder; /* NULL: overrides only */
+    struct reference_cache *cache;
+    pthread_mutex_t lock; /* guards index and hashes */
+    struct reference_index index;
+    struct hashed *hashes;
+    size_t n_hashes;
+};
+
+int references_open(const char *folder, size_t max_bytes, struct references **ret,
+                    struct err *err)
+{
+    struct references *refs = mem_calloc(1, sizeof *refs, err);
+    if (!refs) {
+        return ERR_NOMEM;
+    }
+    pthread_mutex_init(&refs->lock, NULL);
+    int code = reference_cache_new(max_bytes, &refs->cache, err);
+    if (!code && folder) {
+        refs->folder = mem_strdup(folder, err);
+        code =
+            refs->folder ? reference_index_scan(folder, &refs->index, err) : ERR_NOMEM;
+    }
+    if (code) {
+        references_close(refs);
+        return code;
+    }
+    *ret = refs;
+    return 0;
+}
+
+void references_close(struct references *refs)
+{
+    if (!refs) {
+        return;
+    }
+    reference_cache_free(refs->cache);
+    reference_index_done(&refs->index);
+    for (size_t i = 0; i < refs->n_hashes; i++) {
+        free(refs->hashes[i].path);
+    }
+    free(refs->hashes);
+    free(refs->folder);
+    pthread_mutex_destroy(&refs->lock);
+    free(refs);
+}
+
+int references_rescan(struct references *refs, struct err *err)
+{
+    struct reference_index fresh = {0};
+    if (!refs->folder) {
+        return 0;
+    }
+    int code = reference_index_scan(refs->folder, &fresh, err);
+    if (!code) {
+        pthread_mutex_lock(&refs->lock);
+        struct reference_index old = refs->index;
+        refs->index = fresh;
+        pthread_mutex_unlock(&refs->lock);
+        reference_index_done(&old);
+    }
+    return code;
+}
+
+static bool same_state(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+           a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* The remembered hash of this state of the file. Lock held. */
+static const struct hashed *find_hash(const struct references *refs, const char *path,
+                                      const struct stat *st)
+{
+    for (size_t i = 0; i < refs->n_hashes; i++) {
+        if (!strcmp(refs->hashes[i].path, path) &&
+            same_state(&refs->hashes[i].st, st)) {
+            return &refs->hashes[i];
+        }
+    }
+    return NULL;
+}
+
+static int look(const char *path, struct stat *st, struct err *err)
+{
+    if (stat(path, st)) {
+        return err_set(err, ERR_REFERENCE, "reference file %s: %s", path,
+                       strerror(errno));
+    }
+    if (!S_ISREG(st->st_mode)) {
+        return err_set(err, ERR_REFERENCE, "reference file %s is not a regular file",
+                       path);
+    }
+    return 0;
+}
+
+/* The hash of a file, taken once for each state of it. Lock held (references are hashed
+ * once per process; two threads that ask for the same one would both wait anyway). */
+static int hash_of(struct references *refs, const char *path, char ret[65],
+                   struct err *err)
+{
+    struct stat st;
+    int code = look(path, &st, err);
+    if (code) {
+        return code;
+    }
+    const struct hashed *known = find_hash(refs, path, &st);
+    if (known) {
+        memcpy(ret, known->sha256, 65);
+        return 0;
+    }
+    struct hashed fresh = {.st = st};
+    code = sha256_file(path, fresh.sha256, NULL, err);
+    if (code) {
+        return code;
+    }
+    struct hashed *grown =
+        mem_realloc(refs->hashes, refs->n_hashes + 1, sizeof *grown, err);
+    if (!grown) {
+        return ERR_NOMEM;
+    }
+    refs->hashes = grown;
+    fresh.path = mem_strdup(path, err);
+    if (!fresh.path) {
+        return ERR_NOMEM;
+    }
+    refs->hashes[refs->n_hashes++] = fresh;
+    memcpy(ret, fresh.sha256, 65);
+    return 0;
+}
+
+static int fill(struct reference_choice *choice, const char *type, const char *path,
+                struct err *err)
+{
+    const char *name = path_base(path);
+    if (strlen(path) >= sizeof choice->path || strlen(name) >= sizeof choice->name) {
+        return err_set(err, ERR_REFERENCE, "reference file %.200s...: path too long",
+                       path);
+    }
+    snprintf(choice->type, sizeof choice->type, "%s", type);
+    strcpy(choice->path, path);
+    strcpy(choice->name, name);
+    return 0;
+}
+
+static int choose_override(struct references *refs, const char *type, const char *path,
+                           struct reference_choice *choice, struct err *err)
+{
+    struct reference_entry e = {0};
+    struct stat st;
+    char wanted[24];
+    reference_type_fold(type, wanted);
+    int code = look(path, &st, err);
+    if (!code) {
+        code = reference_entry_read(path, &e, err);
+    }
+    if (code) {
+        return code;
+    }
+    if (e.type[0] && strcmp(e.type, wanted)) {
+        code = err_set(err, ERR_REFERENCE,
+                       "reference file %s is of type '%s', but was given for '%s'",
+                       path, e.type, type);
+    }
+    reference_entry_done(&e);
+    if (!code) {
+        code = fill(choice, type, path, err);
+    }
+    if (!code) {
+        pthread_mutex_lock(&refs->lock);
+        code = hash_of(refs, path, choice->sha256, err);
+        pthread_mutex_unlock(&refs->lock);
+    }
+    if (!code) {
+        snprintf(choice->reason, sizeof choice->reason, "named outright");
+    }
+    return code;
+}
+
+/* Of several that suit equally: all must have the same content. Lock held. */
+static int settle_tie(struct references *refs, const struct reference_entry **best,
+                      size_t n, const char *type, const char *filename, struct err *err)
+{
+    char first[65], other[65];
+    int code = hash_of(refs, best[0]->path, first, err);
+    for (size_t i = 1; i < n && !code; i++) {
+        code = hash_of(refs, best[i]->path, other, err);
+        if (!code && strcmp(first, other)) {
+            code =
+                err_set(err, ERR_REFERENCE,
+                        "two references of type '%s' are equally good for %s: %s and "
+                        "%s (USEAFTER %s, same criteria, different content); remove "
+                        "one or name one with override_%s",
+                        type, filename, best[0]->path, best[i]->path,
+                        best[0]->useafter[0] ? best[0]->useafter : "absent", type);
+        }
+    }
+    return code;
+}
+
+static int choose_indexed(struct references *refs, const char *type,
+                          const struct exposure_meta *meta,
+                          struct reference_choice *choice, struct err *err)
+{
+    const struct reference_entry **best = NULL;
+    size_t n = 0, n_type = 0, n_match = 0;
+    if (!refs->folder) {
+        return err_set(
+            err, ERR_REFERENCE,
+            "no reference of type '%s' for %s: no reference folder was given "
+            "and none was named with override_%s",
+            type, meta->filename, type);
+    }
+    pthread_mutex_lock(&refs->lock);
+    int code = reference_index_match(&refs->index, refs->folder, type, meta, &best, &n,
+                                     &n_type, &n_match, err);
+    if (!code) {
+        code = settle_tie(refs, best, n, type, meta->filename, err);
+    }
+    if (!code) {
+        code = fill(choice, type, best[0]->path, err);
+    }
+    if (!code) {
+        code = hash_of(refs, best[0]->path, choice->sha256, err);
+    }
+    if (!code) {
+        const char *why = n > 1         ? "same content as others just as good"
+                          : n_match > 1 ? "newest USEAFTER, then highest serial number"
+                                        : "the only one";
+        snprintf(choice->reason, sizeof choice->reason,
+                 "%s of %zu that match (%zu of this type); USEAFTER %s", why, n_match,
+                 n_type, best[0]->useafter[0] ? best[0]->useafter : "absent");
+    }
+    free(best);
+    pthread_mutex_unlock(&refs->lock);
+    return code;
+}
+
+int references_choose(struct references *refs, const char *type,
+                      const struct exposure_meta *meta, const char *override_path,
+                      struct reference_choice *ret, struct err *err)
+{
+    struct reference_choice choice = {0};
+    int code = override_path ? choose_override(refs, type, override_path, &choice, err)
+                             : choose_indexed(refs, type, meta, &choice, err);
+    if (!code) {
+        *ret = choice;
+    }
+    return code;
+}
+
+static const struct reference_type *find_type(const char *type)
+{
+    for (const struct reference_type *t = reference_types; t->type; t++) {
+        if (!strcmp(t->type, type)) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+int references_load(struct references *refs, const struct reference_choice *choice,
+                    struct reference **ret_ref, const void **ret_object,
+                    struct err *err)
+{
+    struct reference *ref = NULL;
+    const void *object = NULL;
+    const struct reference_type *type = find_type(choice->type);
+    if (!type) {
+        return err_set(err, ERR_BUG, "no loader for references of type '%s'",
+                       choice->type);
+    }
+    int code = reference_cache_get(refs->cache, type, choice->path, choice->sha256,
+                                   &ref, &object, err);
+    if (code) {
+        return code;
+    }
+    /* A file that was replaced between its hash and now may not be what was chosen. */
+    char now[65];
+    pthread_mutex_lock(&refs->lock);
+    code = hash_of(refs, choice->path, now, err);
+    pthread_mutex_unlock(&refs->lock);
+    if (!code && strcmp(now, choice->sha256)) {
+        code = err_set(err, ERR_REFERENCE,
+                       "reference file %s changed while it was in use", choice->path);
+    }
+    if (code) {
+        reference_release(ref);
+        return code;
+    }
+    *ret_ref = ref;
+    *ret_object = object;
+    return 0;
+}
