@@ -20,8 +20,10 @@ struct spectrum {
     double *npixels;                   /* spaxels in the aperture */
     char source_type[16];              /* POINT or EXTENDED */
     double extraction_x, extraction_y; /* aperture centre, 0-based spaxel */
-    double source_ra, source_dec;      /* deg */
-    struct header primary, table;      /* cards for the product */
+    double source_ra, source_dec;      /* deg, middle of the cube: SLIT_RA, SLIT_DEC */
+    struct header primary, table; /* cards for the product; extract_1d puts SLTNAME,
+                                          SRCTYPE, EXTR_X, EXTR_Y, SLIT_RA, SLIT_DEC,
+                                          DETECTOR into table */
     struct exposure_meta meta;
     char filename[256];
 };
