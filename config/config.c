@@ -1,0 +1,321 @@
+#include "config/config.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+
+#define MAX_FILE (1u << 20)
+
+static const struct param *row(const char *name)
+{
+    for (size_t i = 0; i < config_table_n; i++) {
+        if (!strcmp(config_table[i].name, name)) {
+            return &config_table[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_strings(const struct param *p)
+{
+    return !strcmp(p->unit, CONFIG_STRINGS);
+}
+
+/* The lines of an array of strings. */
+static char *join_lines(const char *name, const json_t *array, struct err *err)
+{
+    size_t room = 1, at = 0;
+    const json_t *item;
+    size_t i;
+    json_array_foreach(array, i, item)
+    {
+        const char *s = json_string_value(item);
+        if (!s || !*s || strchr(s, '\n')) {
+            err_set(err, ERR_PARAM,
+                    "%s[%zu] is not a line of text: give stage.parameter=value", name,
+                    i);
+            return NULL;
+        }
+        room += strlen(s) + 1;
+    }
+    char *text = mem_calloc(room, 1, err);
+    if (!text) {
+        return NULL;
+    }
+    json_array_foreach(array, i, item)
+    {
+        at += (size_t)snprintf(text + at, room - at, "%s%s", i ? "\n" : "",
+                               json_string_value(item));
+    }
+    return text;
+}
+
+/* A JSON value as the text that params_set takes; NULL if it is of a wrong kind. */
+static char *value_text(const struct param *p, const json_t *v, struct err *err)
+{
+    if (is_strings(p)) {
+        if (!json_is_array(v)) {
+            err_set(err, ERR_PARAM, "%s must be an array of strings", p->name);
+            return NULL;
+        }
+        return join_lines(p->name, v, err);
+    }
+    if (json_is_null(v)) {
+        return mem_strdup("none", err);
+    }
+    bool fits = false;
+    switch (p->type) {
+    case PARAM_BOOL:
+        fits = json_is_boolean(v);
+        break;
+    case PARAM_INT:
+    case PARAM_REAL:
+        fits = json_is_number(v);
+        break;
+    case PARAM_STRING:
+    case PARAM_LIST:
+        fits = json_is_string(v) && *json_string_value(v);
+        break;
+    }
+    if (!fits) {
+        err_set(err, ERR_PARAM, "%s must be a %s (default %s)", p->name,
+                p->type == PARAM_BOOL                           ? "true or false"
+                : p->type == PARAM_INT || p->type == PARAM_REAL ? "number"
+                                                                : "text in quotes",
+                p->fallback);
+        return NULL;
+    }
+    if (json_is_string(v)) {
+        return mem_strdup(json_string_value(v), err);
+    }
+    return json_is_boolean(v) ? mem_strdup(json_is_true(v) ? "true" : "false", err)
+                              : mem_printf(err, "%.17g", json_number_value(v));
+}
+
+/* Settings look like stage.parameter=value; stages themselves are checked by the job. */
+static int check_settings(const struct config *c, const char *name, struct err *err)
+{
+    size_t n;
+    char **lines = config_strings(c, name, &n, err);
+    if (!lines) {
+        return ERR_NOMEM;
+    }
+    int code = 0;
+    for (size_t i = 0; i < n && !code; i++) {
+        const char *dot = strchr(lines[i], '.'), *is = strchr(lines[i], '=');
+        if (!dot || !is || dot == lines[i] || is < dot + 2 || !is[1]) {
+            code = err_set(err, ERR_PARAM, "%s: '%s' is not stage.parameter=value",
+                           name, lines[i]);
+        }
+    }
+    free(lines);
+    return code;
+}
+
+static int fill(struct config *c, json_t *root, struct err *err)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach(root, key, v)
+    {
+        const struct param *p = row(key);
+        if (!p) {
+            const char *near = params_nearest(config_table, config_table_n, key);
+            return err_set(err, ERR_PARAM, "unknown key '%.60s'%s%s%s", key,
+                           near ? "; did you mean '" : "", near ? near : "",
+                           near ? "'?" : " (ifud --help lists them all)");
+        }
+        char *text = value_text(p, v, err);
+        int code = text ? params_set(c->values, key, text, err)
+                        : (err ? err->code : ERR_PARAM);
+        free(text);
+        if (code) {
+            return code;
+        }
+    }
+    int code = check_settings(c, "spec2_settings", err);
+    return code ? code : check_settings(c, "spec3_settings", err);
+}
+
+int config_parse(const char *json, const char *name, struct config **ret,
+                 struct err *err)
+{
+    struct err local;
+    err = err ? err : &local;
+    json_error_t where;
+    json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &where);
+    if (!root) {
+        return err_set(err, ERR_PARAM, "%s line %d: %s", name, where.line, where.text);
+    }
+    int code = 0;
+    struct config *c = NULL;
+    if (!json_is_object(root)) {
+        code = err_set(err, ERR_PARAM, "%s is not a JSON object {...}", name);
+        goto out;
+    }
+    c = mem_calloc(1, sizeof *c, err);
+    if (!c || !(c->path = mem_strdup(name, err))) {
+        code = ERR_NOMEM;
+        goto out;
+    }
+    code = params_new(config_table, config_table_n, &c->values, err);
+    if (!code && (code = fill(c, root, err))) {
+        err_prefix(err, "%s", name);
+    }
+out:
+    json_decref(root);
+    if (code) {
+        config_free(c);
+    } else {
+        *ret = c;
+    }
+    return code;
+}
+
+int config_read(const char *path, struct config **ret, struct err *err)
+{
+    FILE *f = fopen(path, "re");
+    if (!f) {
+        return err_set(err, ERR_IO, "cannot read configuration %s: %s", path,
+                       strerror(errno));
+    }
+    char *text = mem_calloc(MAX_FILE + 1, 1, err);
+    if (!text) {
+        fclose(f);
+        return ERR_NOMEM;
+    }
+    size_t n = fread(text, 1, MAX_FILE, f);
+    int bad = ferror(f), more = n == MAX_FILE;
+    fclose(f);
+    int code;
+    if (bad) {
+        code = err_set(err, ERR_IO, "cannot read configuration %s", path);
+    } else if (more) {
+        code = err_set(err, ERR_PARAM, "%s is longer than %u bytes", path, MAX_FILE);
+    } else {
+        code = config_parse(text, path, ret, err);
+    }
+    free(text);
+    return code;
+}
+
+void config_free(struct config *config)
+{
+    if (config) {
+        params_free(config->values);
+        free(config->path);
+        free(config);
+    }
+}
+
+char **config_strings(const struct config *config, const char *name, size_t *ret_n,
+                      struct err *err)
+{
+    const char *text = params_string(config->values, name);
+    text = text ? text : "";
+    size_t n = *text != 0;
+    for (const char *c = text; *c; c++) {
+        n += *c == '\n';
+    }
+    size_t head = (n + 1) * sizeof(char *);
+    char **list = mem_calloc(head + strlen(text) + 1, 1, err);
+    if (!list) {
+        return NULL;
+    }
+    char *copy = strcpy((char *)list + head, text), *save = NULL;
+    size_t i = 0;
+    for (char *t = strtok_r(copy, "\n", &save); t && i < n;
+         t = strtok_r(NULL, "\n", &save)) {
+        list[i++] = t;
+    }
+    if (ret_n) {
+        *ret_n = i;
+    }
+    return list;
+}
+
+int config_inner_threads(const struct config *config, int cores)
+{
+    long workers = params_int(config->values, "workers");
+    long inner = params_int(config->values, "threads_per_worker");
+    long share = cores / workers;
+    if (inner == 0 || inner > share) {
+        inner = share;
+    }
+    return inner < 1 ? 1 : (int)inner;
+}
+
+char *config_to_json(const struct config *config, struct err *err)
+{
+    json_t *root = json_object();
+    for (size_t i = 0; i < config_table_n; i++) {
+        const struct param *p = &config_table[i];
+        const char *text = params_text(config->values, p->name);
+        json_t *v;
+        if (is_strings(p)) {
+            v = json_array();
+            char **lines = config_strings(config, p->name, NULL, err);
+            for (size_t k = 0; lines && lines[k]; k++) {
+                json_array_append_new(v, json_string(lines[k]));
+            }
+            free(lines);
+        } else if (params_is_none(config->values, p->name)) {
+            v = json_null();
+        } else if (p->type == PARAM_BOOL) {
+            v = json_boolean(params_bool(config->values, p->name));
+        } else if (p->type == PARAM_INT) {
+            v = json_integer(params_int(config->values, p->name));
+        } else if (p->type == PARAM_REAL) {
+            double r = params_real(config->values, p->name);
+            v = r == (double)(long)r ? json_integer((long)r) : json_real(r);
+        } else {
+            v = json_string(text);
+        }
+        json_object_set_new(root, p->name, v);
+    }
+    char *text = json_dumps(root, JSON_INDENT(4) | JSON_REAL_PRECISION(10));
+    json_decref(root);
+    if (!text) {
+        err_set(err, ERR_NOMEM, "out of memory while writing the configuration");
+    }
+    return text;
+}
+
+char *config_help(struct err *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    if (!f) {
+        err_set(err, ERR_NOMEM, "out of memory while writing help");
+        return NULL;
+    }
+    for (size_t i = 0; i < config_table_n; i++) {
+        const struct param *p = &config_table[i];
+        fprintf(f, "  %s = %s", p->name,
+                is_strings(p)  ? "[]"
+                : *p->fallback ? p->fallback
+                               : "\"\"");
+        if (*p->unit && !is_strings(p)) {
+            fprintf(f, " %s", p->unit);
+        }
+        if (p->choices) {
+            fprintf(f, "  (%s)", p->choices);
+        } else if (p->min != 0 || p->max != 0) {
+            fprintf(f, "  (%.10g to %.10g)", p->min, p->max);
+        } else if (p->may_be_none) {
+            fprintf(f, "  (or null)");
+        }
+        fprintf(f, "\n      %s\n", p->doc);
+    }
+    if (fclose(f)) {
+        free(text);
+        err_set(err, ERR_NOMEM, "out of memory while writing help");
+        return NULL;
+    }
+    return text;
+}

@@ -1,0 +1,57 @@
+#ifndef IFUD_CONFIG_CONFIG_H
+#define IFUD_CONFIG_CONFIG_H
+
+#include <stddef.h>
+#include "common/base/err.h"
+#include "common/base/params.h"
+
+/*
+ * The daemon's configuration: one JSON object in one file, described by one table
+ * (config_table) with name, type, bounds, default, unit and doc. The parser,
+ * `ifud --check-config`, `--print-config` and the help all come from it.
+ *
+ * Values are JSON strings, numbers, booleans or null (none). Rows of unit
+ * CONFIG_STRINGS take an array of strings; they are kept as one text, one per line.
+ *
+ * Ownership: config_free releases everything; strings read from `values` are borrowed.
+ * Thread: immutable once read. Test: tests/config/test_config.c
+ */
+
+#define CONFIG_STRINGS "strings"
+
+struct config {
+    char *path; /* of the file, for messages */
+    struct params *values;
+};
+
+extern const struct param config_table[];
+extern const size_t config_table_n;
+
+/*
+ * Read and check a file. ERR_PARAM names the file and the key, and for an unknown key
+ * the nearest known one; ERR_IO if it cannot be read.
+ */
+int config_read(const char *path, struct config **ret, struct err *err);
+
+/* The same from text; name stands for the file in messages. */
+int config_parse(const char *json, const char *name, struct config **ret,
+                 struct err *err);
+void config_free(struct config *config); /* NULL is fine */
+
+/*
+ * Strings of a CONFIG_STRINGS value: a new NULL-terminated array in one allocation
+ * (free with one free()); *ret_n may be NULL. NULL on failure (ERR_NOMEM).
+ */
+char **config_strings(const struct config *config, const char *name, size_t *ret_n,
+                      struct err *err);
+
+/* Inner threads per worker: as configured, or the cores divided among the workers. */
+int config_inner_threads(const struct config *config, int cores);
+
+/* Every key with its value, as JSON that config_read takes back. The caller frees. */
+char *config_to_json(const struct config *config, struct err *err);
+
+/* The table as text: name, default, bounds, unit, doc. The caller frees. */
+char *config_help(struct err *err);
+
+#endif

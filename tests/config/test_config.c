@@ -1,0 +1,173 @@
+#include <check.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include "config/config.h"
+
+static int parse(const char *json, struct config **ret, struct err *err)
+{
+    *ret = NULL;
+    memset(err, 0, sizeof *err);
+    return config_parse(json, "test.json", ret, err);
+}
+
+static void refuse(const char *json, const char *word)
+{
+    struct config *c;
+    struct err err;
+    ck_assert_int_eq(parse(json, &c, &err), ERR_PARAM);
+    ck_assert_ptr_null(c);
+    ck_assert_ptr_nonnull(strstr(err.message, "test.json"));
+    ck_assert_msg(strstr(err.message, word) != NULL, "'%s' not in: %s", word,
+                  err.message);
+}
+
+START_TEST(test_config_defaults)
+{
+    struct config *c;
+    struct err err;
+    ck_assert_msg(parse("{}", &c, &err) == 0, "%s", err.message);
+    ck_assert_int_eq(params_int(c->values, "workers"), 1);
+    ck_assert_str_eq(params_string(c->values, "socket_mode"), "0660");
+    size_t n = 9;
+    char **lines = config_strings(c, "spec2_settings", &n, &err);
+    ck_assert_uint_eq(n, 0);
+    free(lines);
+    config_free(c);
+}
+END_TEST
+
+START_TEST(test_config_values_of_each_type)
+{
+    struct config *c;
+    struct err err;
+    ck_assert_msg(parse("{\"workers\": 3, \"settle_seconds\": 0.25, "
+                        "\"references_folder\": null, \"inbox_folder\": \"/in\", "
+                        "\"spec3_settings\": [\"cube_build.scalexy=0.05\", "
+                        "\"outlier_detection.skip=true\"]}",
+                        &c, &err) == 0,
+                  "%s", err.message);
+    ck_assert_int_eq(params_int(c->values, "workers"), 3);
+    ck_assert_double_eq(params_real(c->values, "settle_seconds"), 0.25);
+    ck_assert_ptr_null(params_string(c->values, "references_folder"));
+    ck_assert_str_eq(params_string(c->values, "inbox_folder"), "/in");
+    size_t n;
+    char **lines = config_strings(c, "spec3_settings", &n, &err);
+    ck_assert_uint_eq(n, 2);
+    ck_assert_str_eq(lines[0], "cube_build.scalexy=0.05");
+    ck_assert_str_eq(lines[1], "outlier_detection.skip=true");
+    ck_assert_ptr_null(lines[2]);
+    free(lines);
+    config_free(c);
+}
+END_TEST
+
+START_TEST(test_config_refuses_by_name)
+{
+    refuse("{\"settle_second\": 1}", "'settle_seconds'");
+    refuse("{\"workers\": 0}", "workers");
+    refuse("{\"workers\": 1.5}", "whole number");
+    refuse("{\"workers\": \"2\"}", "workers must be a number");
+    refuse("{\"inbox_folder\": 3}", "inbox_folder must be a text");
+    refuse("{\"inbox_folder\": \"\"}", "inbox_folder");
+    refuse("{\"inbox_folder\": null}", "inbox_folder");
+    refuse("{\"socket_mode\": \"0777\"}", "0600|0660|0666");
+    refuse("{\"settle_seconds\": 1e9}", "settle_seconds");
+    refuse("{\"spec2_settings\": \"a.b=c\"}", "array of strings");
+    refuse("{\"spec2_settings\": [\"cube_build\"]}", "stage.parameter=value");
+    refuse("{\"spec3_settings\": [7]}", "spec3_settings[0]");
+    refuse("{\"workers\": 1, \"workers\": 2}", "line 1");
+    refuse("[1]", "JSON object");
+    refuse("{\"workers\": ", "line 1");
+}
+END_TEST
+
+START_TEST(test_config_shipped_file_is_the_defaults)
+{
+    struct config *shipped = NULL, *plain;
+    struct err err = {0};
+    ck_assert_msg(config_read("config/ifud.json", &shipped, &err) == 0, "%s",
+                  err.message);
+    parse("{}", &plain, &err);
+    char *a = config_to_json(shipped, &err), *b = config_to_json(plain, &err);
+    ck_assert_str_eq(a, b);
+    free(a);
+    free(b);
+    config_free(shipped);
+    config_free(plain);
+}
+END_TEST
+
+START_TEST(test_config_print_reads_back)
+{
+    struct config *c, *again;
+    struct err err;
+    parse("{\"spec2_settings\": [\"a.b=c d\"], \"retry_seconds\": 0.3, "
+          "\"references_folder\": null}",
+          &c, &err);
+    char *a = config_to_json(c, &err);
+    ck_assert_msg(parse(a, &again, &err) == 0, "%s", err.message);
+    char *b = config_to_json(again, &err);
+    ck_assert_str_eq(a, b);
+    ck_assert_double_eq(params_real(again->values, "retry_seconds"), 0.3);
+    free(a);
+    free(b);
+    config_free(c);
+    config_free(again);
+}
+END_TEST
+
+START_TEST(test_config_help_names_every_key)
+{
+    char *help = config_help(NULL);
+    for (size_t i = 0; i < config_table_n; i++) {
+        ck_assert_ptr_nonnull(strstr(help, config_table[i].name));
+        ck_assert_ptr_nonnull(strstr(help, config_table[i].doc));
+    }
+    free(help);
+}
+END_TEST
+
+START_TEST(test_config_threads_stay_within_the_cores)
+{
+    struct config *c;
+    struct err err;
+    parse("{\"workers\": 2}", &c, &err);
+    ck_assert_int_eq(config_inner_threads(c, 8), 4);
+    ck_assert_int_eq(config_inner_threads(c, 1), 1);
+    config_free(c);
+    parse("{\"workers\": 2, \"threads_per_worker\": 3}", &c, &err);
+    ck_assert_int_eq(config_inner_threads(c, 8), 3);
+    ck_assert_int_eq(config_inner_threads(c, 4), 2);
+    config_free(c);
+}
+END_TEST
+
+START_TEST(test_config_missing_file)
+{
+    struct config *c = NULL;
+    struct err err = {0};
+    ck_assert_int_eq(config_read("/nonexistent/ifud.json", &c, &err), ERR_IO);
+    ck_assert_ptr_nonnull(strstr(err.message, "/nonexistent/ifud.json"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("config");
+    TCase *t = tcase_create("config");
+    tcase_add_test(t, test_config_defaults);
+    tcase_add_test(t, test_config_values_of_each_type);
+    tcase_add_test(t, test_config_refuses_by_name);
+    tcase_add_test(t, test_config_shipped_file_is_the_defaults);
+    tcase_add_test(t, test_config_print_reads_back);
+    tcase_add_test(t, test_config_help_names_every_key);
+    tcase_add_test(t, test_config_threads_stay_within_the_cores);
+    tcase_add_test(t, test_config_missing_file);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
