@@ -1,6 +1,7 @@
 #ifndef IFUD_DATA_TRANSFORM_BUILD_H
 #define IFUD_DATA_TRANSFORM_BUILD_H
 
+#include <stdbool.h>
 #include "common/data/transform.h"
 
 /*
@@ -92,9 +93,10 @@ struct transform *transform_rotate2d(double angle_deg,
 struct transform *transform_polynomial2d(int degree, const double *coef,
                                          const double *domain, const double *window,
                                          struct err *err);
-/* Bilinear in a table values[nx][ny], the index of y fast; points strictly increasing. */
+/* Bilinear (or nearest) in a table values[nx][ny], the index of y fast; points of either
+ * axis strictly monotonic. */
 struct transform *transform_tabular2d(int nx, const double *x, int ny, const double *y,
-                                      const double *values,
+                                      const double *values, bool nearest,
                                       enum transform_outside outside, double fill,
                                       struct err *err);
 
@@ -119,11 +121,14 @@ struct transform *transform_rotation_spherical(const char *axes,
  * the positive root. Has inverse. */
 struct transform *transform_rotation_gwa(const char *axes, const double *angles_deg,
                                          struct err *err);
-/* Rotation of (longitude, latitude) in degrees by a 3 x 3 matrix (row by row) applied to
- * the unit vector; result longitude -180..180, or 0..360 if `positive`. Inverse:
- * the transpose, with the longitude range `inverse_positive`. */
-struct transform *transform_rotate_sky(const double matrix[9], int positive,
-                                       int inverse_positive, struct err *err);
+/* (longitude, latitude) in degrees from native to celestial coordinates or back: lon and
+ * lat of the fiducial point, native longitude of the celestial pole. Longitude 0..360. */
+struct transform *transform_rotate_native(double lon_deg, double lat_deg,
+                                          double pole_deg, bool to_celestial,
+                                          struct err *err);
+/* (x, y, z) to the direction cosines of (x, y, 1) and the length, and back (gwcs). */
+struct transform *transform_vector_to_cosines(struct err *err);
+struct transform *transform_vector_from_cosines(struct err *err);
 
 /* ---- spectrograph ---- */
 
