@@ -31,9 +31,4 @@ int exposure_read_headers(const char *path, struct exposure **ret, struct err *e
 int exposure_write(const struct exposure *e, const char *path, const char *filename,
                    const struct provenance *provenance, struct err *err);
 
-/* The total flat that was applied (plane `flat`), as `_<base>_flat` for --save. */
-int exposure_write_flat(const struct exposure *e, const char *path,
-                        const char *filename, const struct provenance *provenance,
-                        struct err *err);
-
 #endif

@@ -9,7 +9,8 @@
 #include "common/data/header.h"
 
 /*
- * FITS files: the only room of cfitsio.
+ * FITS files. Reading (fits_io.c) is the only room of cfitsio; writing (fits_out.c)
+ * goes straight to the file, so that a full disk is known by its own name.
  *
  * Files come from strangers. A path is never parsed (no "[ext]", no "(copy)", no URL),
  * must be a regular file, and is opened read-only; gzip files (by their first bytes,
@@ -100,6 +101,7 @@ struct fits_column {
     const char *unit; /* NULL or "": none */
     enum fits_type type;
     size_t repeat;    /* values per cell; for strings the width in bytes */
+    const char *dim;  /* TDIMn such as "(1,3610)", or NULL */
     const void *data; /* rows * repeat values; strings: rows pointers */
 };
 

@@ -46,7 +46,8 @@ bool header_get_real(const struct header *h, const char *keyword, double *ret);
 bool header_get_int(const struct header *h, const char *keyword, long *ret);
 bool header_get_bool(const struct header *h, const char *keyword, bool *ret);
 
-/* Writes: replace the value (keeping place and, if `comment` is NULL, comment) or append. */
+/* Writes: replace the value (keeping place and, if `comment` is NULL, comment) or
+ * append. A real that is not finite is written as a keyword without a value. */
 int header_set_string(struct header *h, const char *keyword, const char *value,
                       const char *comment, struct err *err);
 int header_set_real(struct header *h, const char *keyword, double value,

@@ -1,0 +1,93 @@
+#include "common/data/exposure.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "common/base/mem.h"
+#include "common/data/dq.h"
+#include "common/data/wcs.h"
+
+/* Weak: without the WCS in the program there is none to release. */
+#pragma weak wcs_release
+
+struct exposure *exposure_new(int nx, int ny, struct err *err)
+{
+    struct exposure *e = mem_calloc(1, sizeof *e, err);
+    if (e) {
+        e->nx = nx;
+        e->ny = ny;
+    }
+    return e;
+}
+
+void exposure_free(struct exposure *e)
+{
+    if (!e) {
+        return;
+    }
+    header_done(&e->primary);
+    header_done(&e->science);
+    free(e->sci);
+    free(e->err);
+    free(e->dq);
+    free(e->var_poisson);
+    free(e->var_rnoise);
+    free(e->var_flat);
+    free(e->regions);
+    free(e->wavelength);
+    free(e->pathloss_ps);
+    free(e->pathloss_un);
+    free(e->flat);
+    if (e->wcs) {
+        wcs_release(e->wcs);
+    }
+    free(e);
+}
+
+size_t exposure_pixels(const struct exposure *e)
+{
+    return (size_t)e->nx * (size_t)e->ny;
+}
+
+/* Pixels treated at once: the mask stays in the first-level cache. */
+#define RUN 4096
+
+static void mark_nans(const float *plane, size_t n, uint8_t *bad)
+{
+    for (size_t i = 0; i < n; i++) {
+        bad[i] |= (uint8_t)(plane[i] != plane[i]);
+    }
+}
+
+static void put_nans(float *plane, size_t n, const uint8_t *bad)
+{
+    for (size_t i = 0; i < n; i++) {
+        plane[i] = bad[i] ? NAN : plane[i];
+    }
+}
+
+void exposure_match_nans(struct exposure *e)
+{
+    float *planes[] = {e->sci, e->err, e->var_poisson, e->var_rnoise, e->var_flat};
+    const size_t n = exposure_pixels(e), n_planes = sizeof planes / sizeof *planes;
+    uint8_t bad[RUN];
+    for (size_t from = 0; from < n; from += RUN) {
+        size_t m = n - from < RUN ? n - from : RUN;
+        for (size_t i = 0; i < m; i++) {
+            bad[i] = e->dq[from + i] & DQ_DO_NOT_USE;
+        }
+        for (size_t p = 0; p < n_planes; p++) {
+            if (planes[p]) {
+                mark_nans(planes[p] + from, m, bad);
+            }
+        }
+        for (size_t i = 0; i < m; i++) {
+            e->dq[from + i] |= bad[i];
+        }
+        for (size_t p = 0; p < n_planes; p++) {
+            if (planes[p]) {
+                put_nans(planes[p] + from, m, bad);
+            }
+        }
+    }
+}

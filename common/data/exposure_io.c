@@ -1,0 +1,261 @@
+#include "common/data/exposure_io.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/base/mem.h"
+#include "common/base/path.h"
+#include "common/data/fits_io.h"
+#include "common/data/wcs.h"
+
+/* ---- reading ---------------------------------------------------------------------- */
+
+/* The HDU of a plane, which must have the size of SCI; -1 if absent. */
+static int find_plane(struct fits_in *f, const struct exposure *e, const char *path,
+                      const char *extname, bool needed, int *ret_hdu, struct err *err)
+{
+    int hdu = fits_in_find(f, extname, 0);
+    if (hdu < 0) {
+        *ret_hdu = -1;
+        return needed ? fits_in_need(f, extname, ret_hdu, err) : 0;
+    }
+    const struct fits_hdu *h = fits_in_hdu(f, hdu);
+    if (h->kind != FITS_IMAGE || h->n_axes != 2 || h->axes[0] != (size_t)e->nx ||
+        h->axes[1] != (size_t)e->ny) {
+        return err_set(err, ERR_INPUT,
+                       "%s, HDU %d (%s): expected an image of %d x %d pixels, as SCI",
+                       path, hdu, extname, e->nx, e->ny);
+    }
+    *ret_hdu = hdu;
+    return 0;
+}
+
+static int read_floats(struct fits_in *f, const struct exposure *e, const char *path,
+                       const char *extname, bool needed, float **ret, struct err *err)
+{
+    int hdu;
+    int code = find_plane(f, e, path, extname, needed, &hdu, err);
+    return code || hdu < 0 ? code : fits_in_floats(f, hdu, ret, err);
+}
+
+static int read_regions(struct fits_in *f, struct exposure *e, const char *path,
+                        struct err *err)
+{
+    int hdu;
+    uint32_t *wide = NULL;
+    int code = find_plane(f, e, path, "REGIONS", false, &hdu, err);
+    if (code || hdu < 0) {
+        return code;
+    }
+    code = fits_in_uint32s(f, hdu, &wide, err);
+    const size_t n = exposure_pixels(e);
+    e->regions = code ? NULL : mem_alloc(n, sizeof *e->regions, err);
+    if (!code && !e->regions) {
+        code = ERR_NOMEM;
+    }
+    for (size_t i = 0; !code && i < n; i++) {
+        if (wide[i] > WCS_SLICES) {
+            code = err_set(err, ERR_INPUT,
+                           "%s, HDU %d (REGIONS): pixel %zu is %u; "
+                           "expected a slice 0..%d",
+                           path, hdu, i, wide[i], WCS_SLICES);
+        } else {
+            e->regions[i] = (uint8_t)wide[i];
+        }
+    }
+    free(wide);
+    return code;
+}
+
+static int read_wavelength(struct fits_in *f, struct exposure *e, const char *path,
+                           struct err *err)
+{
+    int hdu;
+    int code = find_plane(f, e, path, "WAVELENGTH", false, &hdu, err);
+    return code || hdu < 0 ? code : fits_in_doubles(f, hdu, &e->wavelength, err);
+}
+
+static int read_planes(struct fits_in *f, struct exposure *e, const char *path,
+                       struct err *err)
+{
+    const struct {
+        const char *extname;
+        bool needed;
+        float **plane;
+    } planes[] = {
+        {"SCI", true, &e->sci},
+        {"ERR", true, &e->err},
+        {"VAR_POISSON", true, &e->var_poisson},
+        {"VAR_RNOISE", true, &e->var_rnoise},
+        {"VAR_FLAT", false, &e->var_flat},
+        {"PATHLOSS_PS", false, &e->pathloss_ps},
+        {"PATHLOSS_UN", false, &e->pathloss_un},
+    };
+    int hdu, code = 0;
+    for (size_t i = 0; !code && i < sizeof planes / sizeof *planes; i++) {
+        code = read_floats(f, e, path, planes[i].extname, planes[i].needed,
+                           planes[i].plane, err);
+    }
+    code = code ? code : find_plane(f, e, path, "DQ", true, &hdu, err);
+    code = code ? code : fits_in_uint32s(f, hdu, &e->dq, err);
+    code = code ? code : read_regions(f, e, path, err);
+    return code ? code : read_wavelength(f, e, path, err);
+}
+
+static int check_any_finite(const struct exposure *e, const char *path, struct err *err)
+{
+    const size_t n = exposure_pixels(e);
+    for (size_t i = 0; i < n; i++) {
+        if (isfinite(e->sci[i])) {
+            return 0;
+        }
+    }
+    return err_set(err, ERR_NODATA,
+                   "%s, SCI: no pixel of %zu is finite; expected science data", path,
+                   n);
+}
+
+static int read_file(const char *path, bool pixels, struct exposure **ret,
+                     struct err *err)
+{
+    struct fits_in *f = NULL;
+    struct exposure *e = NULL;
+    int sci;
+    int code = fits_in_open(path, ERR_INPUT, &f, err);
+    code = code ? code : fits_in_need(f, "SCI", &sci, err);
+    if (code) {
+        goto out;
+    }
+    const struct fits_hdu *h = fits_in_hdu(f, sci);
+    if (h->kind != FITS_IMAGE || h->n_axes != 2 || !h->pixels || h->axes[0] > 2048 ||
+        h->axes[1] > 2048) {
+        code =
+            err_set(err, ERR_INPUT,
+                    "%s, HDU %d (SCI): expected an image of at most 2048 x 2048 pixels",
+                    path, sci);
+        goto out;
+    }
+    e = exposure_new((int)h->axes[0], (int)h->axes[1], err);
+    code = e ? 0 : ERR_NOMEM;
+    code = code ? code : fits_in_header(f, 0, &e->primary, err);
+    code = code ? code : fits_in_header(f, sci, &e->science, err);
+    code = code ? code : exposure_read_meta(e, path_base(path), err);
+    if (pixels) {
+        code = code ? code : read_planes(f, e, path, err);
+        code = code ? code : check_any_finite(e, path, err);
+    }
+out:
+    fits_in_close(f);
+    if (code) {
+        exposure_free(e);
+        return code;
+    }
+    *ret = e;
+    return 0;
+}
+
+int exposure_read(const char *path, struct exposure **ret, struct err *err)
+{
+    return read_file(path, true, ret, err);
+}
+
+int exposure_read_headers(const char *path, struct exposure **ret, struct err *err)
+{
+    return read_file(path, false, ret, err);
+}
+
+/* ---- writing ---------------------------------------------------------------------- */
+
+/* The files hold slices as 32-bit integers. */
+static int write_regions(struct fits_out *f, const struct exposure *e,
+                         const size_t axes[2], struct err *err)
+{
+    const size_t n = exposure_pixels(e);
+    int32_t *wide = mem_alloc(n, sizeof *wide, err);
+    if (!wide) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        wide[i] = e->regions[i];
+    }
+    int code = fits_out_image(f, "REGIONS", NULL, FITS_INT32, 2, axes, wide, err);
+    free(wide);
+    return code;
+}
+
+/* The files hold wavelengths as floats. */
+static int write_wavelength(struct fits_out *f, const struct exposure *e,
+                            const size_t axes[2], struct err *err)
+{
+    const size_t n = exposure_pixels(e);
+    float *narrow = mem_alloc(n, sizeof *narrow, err);
+    if (!narrow) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        narrow[i] = (float)e->wavelength[i];
+    }
+    int code = fits_out_image(f, "WAVELENGTH", NULL, FITS_FLOAT, 2, axes, narrow, err);
+    free(narrow);
+    return code;
+}
+
+static int write_float(struct fits_out *f, const char *extname, const struct header *h,
+                       const size_t axes[2], const float *plane, struct err *err)
+{
+    return plane ? fits_out_image(f, extname, h, FITS_FLOAT, 2, axes, plane, err) : 0;
+}
+
+static int write_planes(struct fits_out *f, const struct exposure *e,
+                        const struct header *science, const struct header *unit,
+                        struct err *err)
+{
+    const size_t axes[2] = {(size_t)e->nx, (size_t)e->ny};
+    int code = write_float(f, "SCI", science, axes, e->sci, err);
+    code = code ? code : write_float(f, "ERR", unit, axes, e->err, err);
+    if (!code && e->dq) {
+        code = fits_out_image(f, "DQ", NULL, FITS_UINT32, 2, axes, e->dq, err);
+    }
+    if (!code && e->regions) {
+        code = write_regions(f, e, axes, err);
+    }
+    code = code ? code : write_float(f, "VAR_POISSON", NULL, axes, e->var_poisson, err);
+    code = code ? code : write_float(f, "VAR_RNOISE", NULL, axes, e->var_rnoise, err);
+    code = code ? code : write_float(f, "VAR_FLAT", NULL, axes, e->var_flat, err);
+    if (!code && e->wavelength) {
+        code = write_wavelength(f, e, axes, err);
+    }
+    code = code ? code : write_float(f, "PATHLOSS_PS", NULL, axes, e->pathloss_ps, err);
+    return code ? code : write_float(f, "PATHLOSS_UN", NULL, axes, e->pathloss_un, err);
+}
+
+int exposure_write(const struct exposure *e, const char *path, const char *filename,
+                   const struct provenance *provenance, struct err *err)
+{
+    struct header primary = {0}, science = {0}, unit = {0};
+    struct fits_out *f = NULL;
+    static const char says[] = "physical units of the array values";
+    int code = header_copy(&primary, &e->primary, err);
+    code = code ? code : header_copy(&science, &e->science, err);
+    code = code ? code
+                : provenance_to_header(provenance, filename, "IFUImageModel", &primary,
+                                       err);
+    if (!code && e->meta.bunit[0]) {
+        code = header_set_string(&science, "BUNIT", e->meta.bunit, says, err);
+        code =
+            code ? code : header_set_string(&unit, "BUNIT", e->meta.bunit, says, err);
+    }
+    code = code ? code : fits_out_create(path, &f, err);
+    code = code ? code : fits_out_primary(f, &primary, err);
+    code = code ? code : write_planes(f, e, &science, &unit, err);
+    code = code ? code : provenance_write(provenance, f, err);
+    header_done(&primary);
+    header_done(&science);
+    header_done(&unit);
+    if (code) {
+        fits_out_discard(f);
+        return code;
+    }
+    return fits_out_close(f, err);
+}

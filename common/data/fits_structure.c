@@ -1,0 +1,303 @@
+#include "common/data/fits_structure.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "common/base/mem.h"
+
+#define LINE 80
+
+/* What is known of the header being read. */
+struct walk {
+    const struct fits_source *src;
+    const char *name;
+    int fault;
+    int number; /* of the HDU, 0 = primary */
+    struct fits_hdu hdu;
+    char xtension[16];
+    bool has_bitpix, has_naxis, is_group, is_simple;
+    bool has_axis[FITS_MAX_AXES];
+    uint64_t pcount, gcount;
+};
+
+static int wrong(const struct walk *w, struct err *err, const char *what)
+{
+    return err_set(err, w->fault, "%s, HDU %d%s%s%s: %s", w->name, w->number,
+                   w->hdu.extname[0] ? " (" : "", w->hdu.extname,
+                   w->hdu.extname[0] ? ")" : "", what);
+}
+
+/* Value of a card "KEYWORD = 123 / ..." as a number >= min. */
+static int number_of(const struct walk *w, const char *line, int64_t min, int64_t max,
+                     int64_t *ret, struct err *err)
+{
+    char text[LINE], *end;
+    snprintf(text, sizeof text, "%.60s", line + 10);
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    bool whole = end != text && (*end == '\0' || *end == ' ' || *end == '/');
+    if (!whole || errno || v < min || v > max) {
+        char what[200];
+        snprintf(what, sizeof what,
+                 "%.8s is '%.40s'; expected a whole number in %" PRId64 "..%" PRId64,
+                 line, text, min, max);
+        return wrong(w, err, what);
+    }
+    *ret = v;
+    return 0;
+}
+
+/* Value of a card "KEYWORD = 'text' / ..."; "" if it is no string. */
+static void string_of(const char *line, char *ret, size_t size)
+{
+    const char *p = line + 10;
+    const char *end = line + LINE;
+    size_t n = 0;
+    while (p < end && *p == ' ') {
+        p++;
+    }
+    if (p < end && *p == '\'') {
+        for (p++; p < end && n + 1 < size; p++) {
+            if (*p == '\'') {
+                if (p + 1 >= end || p[1] != '\'') {
+                    break;
+                }
+                p++;
+            }
+            ret[n++] = isprint((unsigned char)*p) ? *p : '?';
+        }
+    }
+    while (n && ret[n - 1] == ' ') {
+        n--;
+    }
+    ret[n] = '\0';
+}
+
+static bool is(const char *line, const char *keyword)
+{
+    size_t n = strlen(keyword);
+    return !strncmp(line, keyword, n) && strspn(line + n, " ") >= 8 - n &&
+           line[8] == '=';
+}
+
+static bool is_true(const char *line)
+{
+    const char *p = line + 10;
+    while (p < line + LINE - 1 && *p == ' ') {
+        p++;
+    }
+    return *p == 'T';
+}
+
+/* NAXISn: n, or 0 if the line is another keyword. */
+static int axis_of(const char *line)
+{
+    if (strncmp(line, "NAXIS", 5) || !isdigit((unsigned char)line[5]) ||
+        line[8] != '=') {
+        return 0;
+    }
+    char digits[4] = {line[5], line[6], line[7], 0};
+    return atoi(digits);
+}
+
+static int take_line(struct walk *w, const char *line, struct err *err)
+{
+    int64_t v = 0;
+    int code = 0;
+    int axis = axis_of(line);
+    if (is(line, "BITPIX")) {
+        code = number_of(w, line, -64, 64, &v, err);
+        w->hdu.bitpix = (int)v;
+        w->has_bitpix = true;
+        if (!code && v != 8 && v != 16 && v != 32 && v != 64 && v != -32 && v != -64) {
+            code = wrong(w, err, "BITPIX is none of 8, 16, 32, 64, -32, -64");
+        }
+    } else if (is(line, "NAXIS")) {
+        code = number_of(w, line, 0, FITS_MAX_AXES, &v, err);
+        w->hdu.n_axes = (int)v;
+        w->has_naxis = true;
+    } else if (axis >= 1 && axis <= FITS_MAX_AXES) {
+        code = number_of(w, line, 0, INT64_MAX, &v, err);
+        w->hdu.axes[axis - 1] = (size_t)v;
+        w->has_axis[axis - 1] = true;
+    } else if (is(line, "PCOUNT")) {
+        code = number_of(w, line, 0, INT64_MAX, &v, err);
+        w->pcount = (uint64_t)v;
+    } else if (is(line, "GCOUNT")) {
+        code = number_of(w, line, 0, INT64_MAX, &v, err);
+        w->gcount = (uint64_t)v;
+    } else if (is(line, "EXTVER")) {
+        code = number_of(w, line, INT_MIN, INT_MAX, &v, err);
+        w->hdu.extver = (int)v;
+    } else if (is(line, "EXTNAME")) {
+        string_of(line, w->hdu.extname, sizeof w->hdu.extname);
+    } else if (is(line, "XTENSION")) {
+        string_of(line, w->xtension, sizeof w->xtension);
+    } else if (is(line, "GROUPS")) {
+        w->is_group = is_true(line);
+    } else if (is(line, "ZIMAGE")) {
+        w->hdu.is_compressed = is_true(line);
+    } else if (is(line, "SIMPLE")) {
+        w->is_simple = is_true(line);
+    }
+    return code;
+}
+
+/* Read the header blocks of one HDU up to END. */
+static int read_header(struct walk *w, struct err *err)
+{
+    char block[FITS_BLOCK + 1];
+    block[FITS_BLOCK] = '\0';
+    for (uint64_t at = w->hdu.header_at;; at += FITS_BLOCK) {
+        if (w->src->size - at < FITS_BLOCK) {
+            return wrong(w, err, "the file ends within the header: it is cut short");
+        }
+        int code = w->src->read_at(w->src->arg, at, block, FITS_BLOCK, err);
+        if (code) {
+            return code;
+        }
+        for (int i = 0; i < FITS_BLOCK; i += LINE) {
+            char line[LINE + 1];
+            memcpy(line, block + i, LINE);
+            line[LINE] = '\0';
+            if (memchr(line, '\0', LINE)) {
+                return wrong(w, err, "the header holds zero bytes: no FITS header");
+            }
+            if (at == w->hdu.header_at && i == 0 &&
+                !is(line, w->number ? "XTENSION" : "SIMPLE")) {
+                return wrong(w, err, "no FITS file: the first card is not SIMPLE");
+            }
+            if (!strncmp(line, "END     ", 8)) {
+                w->hdu.data_at = at + FITS_BLOCK;
+                return 0;
+            }
+            code = take_line(w, line, err);
+            if (code) {
+                return code;
+            }
+        }
+    }
+}
+
+/* Check the keywords and work out the size of the data. */
+static int measure(struct walk *w, struct err *err)
+{
+    struct fits_hdu *h = &w->hdu;
+    if (!w->has_bitpix || !w->has_naxis) {
+        return wrong(w, err, "BITPIX or NAXIS is missing");
+    }
+    if (w->number == 0) {
+        if (!w->is_simple || (w->is_group && h->n_axes && !h->axes[0])) {
+            return wrong(w, err, "SIMPLE is not T, or the file holds random groups");
+        }
+        h->kind = FITS_IMAGE;
+        if (!h->extname[0]) {
+            snprintf(h->extname, sizeof h->extname, "PRIMARY");
+        }
+    } else if (!strcmp(w->xtension, "IMAGE")) {
+        h->kind = FITS_IMAGE;
+    } else if (!strcmp(w->xtension, "BINTABLE")) {
+        h->kind = FITS_TABLE;
+        if (h->bitpix != 8 || h->n_axes != 2) {
+            return wrong(w, err, "a table must have BITPIX 8 and NAXIS 2");
+        }
+        h->rows = h->axes[1];
+    } else {
+        h->kind = FITS_OTHER;
+    }
+    size_t n = h->n_axes > 0, values, bytes;
+    int overflow = 0;
+    for (int i = 0; i < h->n_axes; i++) {
+        if (!w->has_axis[i]) {
+            return wrong(w, err, "an axis has no NAXISn");
+        }
+        overflow |= mem_mul(n, h->axes[i], &n);
+    }
+    h->pixels = n;
+    values = n + w->pcount;
+    overflow |= values < n;
+    overflow |= mem_mul(values, w->gcount, &values);
+    overflow |= mem_mul(values, (size_t)abs(h->bitpix) / 8, &bytes);
+    if (overflow || bytes > INT64_MAX / 2) {
+        return wrong(w, err, "the axes multiply to more bytes than a file can hold");
+    }
+    h->data_bytes = n || w->number ? bytes : 0;
+    if (h->data_bytes > w->src->size - h->data_at) {
+        char what[200];
+        snprintf(what, sizeof what,
+                 "the file is cut short: the header promises %" PRIu64
+                 " bytes of data, %" PRIu64 " are missing",
+                 h->data_bytes, h->data_bytes - (w->src->size - h->data_at));
+        return wrong(w, err, what);
+    }
+    return 0;
+}
+
+/* Is there another HDU at `at`? A file may end in bytes that are none. */
+static int more_at(const struct walk *w, uint64_t at, bool *ret, struct err *err)
+{
+    char word[8];
+    *ret = false;
+    if (at >= w->src->size) {
+        return 0;
+    }
+    size_t n = w->src->size - at < 8 ? (size_t)(w->src->size - at) : 8;
+    int code = w->src->read_at(w->src->arg, at, word, n, err);
+    *ret = !code && !memcmp(word, "XTENSION", n);
+    return code;
+}
+
+int fits_structure_read(const struct fits_source *src, const char *name, int fault,
+                        struct fits_structure *ret, struct err *err)
+{
+    struct fits_structure s = {0};
+    size_t room = 0;
+    uint64_t at = 0;
+    bool more = true;
+    int code = 0;
+    while (more && !code) {
+        struct walk w = {.src = src, .name = name, .fault = fault, .number = s.n};
+        w.gcount = 1;
+        w.hdu.header_at = at;
+        w.hdu.extver = 1;
+        if (s.n == FITS_MAX_HDUS) {
+            code = err_set(err, fault, "%s: more than %d HDUs", name, FITS_MAX_HDUS);
+            break;
+        }
+        code = read_header(&w, err);
+        code = code ? code : measure(&w, err);
+        if (code) {
+            break;
+        }
+        if ((size_t)s.n == room) {
+            room = room ? 2 * room : 16;
+            struct fits_hdu *hdus = mem_realloc(s.hdus, room, sizeof *hdus, err);
+            if (!hdus) {
+                code = ERR_NOMEM;
+                break;
+            }
+            s.hdus = hdus;
+        }
+        s.hdus[s.n++] = w.hdu;
+        at = w.hdu.data_at +
+             (w.hdu.data_bytes + FITS_BLOCK - 1) / FITS_BLOCK * FITS_BLOCK;
+        code = more_at(&w, at, &more, err);
+    }
+    if (code) {
+        fits_structure_done(&s);
+        return code;
+    }
+    *ret = s;
+    return 0;
+}
+
+void fits_structure_done(struct fits_structure *s)
+{
+    free(s->hdus);
+    *s = (struct fits_structure){0};
+}
