@@ -407,6 +407,14 @@ static int fill_header(const struct cube *c, const struct extraction *x,
     strcpy(s->source_type, x->extended ? "EXTENDED" : "POINT");
     s->extraction_x = x->x;
     s->extraction_y = x->y;
+    if (!x->extended) {
+        double um = c->wavelength[c->nw / 2];
+        s->aperture_arcsec = ref_extract1d_at(x->ref, x->ref->radius, um);
+        if (c->nw / 2 < x->subtract_until) {
+            s->annulus_in_arcsec = ref_extract1d_at(x->ref, x->ref->inner_bkg, um);
+            s->annulus_out_arcsec = ref_extract1d_at(x->ref, x->ref->outer_bkg, um);
+        }
+    }
     cube_spaxel_to_sky(c, c->nx / 2.0, c->ny / 2.0, &s->source_ra, &s->source_dec);
     int code = header_copy(&s->primary, &c->primary, err);
     return code ? code : put_cards(c, at, s, err);

@@ -20,7 +20,9 @@ struct spectrum {
     double *npixels;                   /* spaxels in the aperture */
     char source_type[16];              /* POINT or EXTENDED */
     double extraction_x, extraction_y; /* aperture centre, 0-based spaxel */
-    double source_ra, source_dec;      /* deg, middle of the cube: SLIT_RA, SLIT_DEC */
+    /* POINT, at the middle wavelength: radii of aperture and annulus (arcsec); 0: none */
+    double aperture_arcsec, annulus_in_arcsec, annulus_out_arcsec;
+    double source_ra, source_dec; /* deg, middle of the cube: SLIT_RA, SLIT_DEC */
     struct header primary, table; /* cards for the product; extract_1d puts SLTNAME,
                                           SRCTYPE, EXTR_X, EXTR_Y, SLIT_RA, SLIT_DEC,
                                           DETECTOR into table */

@@ -1,0 +1,556 @@
+#include "jobs/quicklook.h"
+
+#include <cairo.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/base/mem.h"
+#include "common/data/cube_collapse.h"
+#include "common/data/dq.h"
+#include "common/math/robust.h"
+#include "jobs/quicklook_plot.h"
+#include "jobs/quicklook_range.h"
+
+static const struct rgb ink = {0.13, 0.13, 0.15}, faint = {0.42, 0.44, 0.48};
+static const struct rgb line = {0.06, 0.29, 0.49}, band = {0.35, 0.60, 0.82};
+static const struct rgb empty = {0.90, 0.90, 0.91}, paper = {1.0, 1.0, 1.0};
+
+/* Finite values of v (every one, or those of usable rows) in ascending order. */
+static size_t sorted_values(const float *v, size_t n, float *sorted, float *scratch)
+{
+    size_t good = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (isfinite(v[i])) {
+            sorted[good++] = v[i];
+        }
+    }
+    robust_sort(sorted, scratch, good);
+    return good;
+}
+
+static double percentile(const float *sorted, size_t n, double share)
+{
+    return (double)sorted[(size_t)(share * (double)(n - 1) + 0.5)];
+}
+
+/* ---- the image ---- */
+
+struct stretch {
+    double low, high, knee; /* asinh((v - low) / knee), 1 at high */
+};
+
+static double stretched(const struct stretch *s, double v)
+{
+    return asinh((v - s->low) / s->knee) / asinh((s->high - s->low) / s->knee);
+}
+
+static struct stretch choose_stretch(const float *sorted, size_t n)
+{
+    struct stretch s = {0.0, 1.0, 1.0};
+    if (n > 0) {
+        double middle = percentile(sorted, n, 0.5);
+        s.low = percentile(sorted, n, 0.02);
+        s.high = percentile(sorted, n, 0.998);
+        if (!(s.high > s.low)) {
+            s.high = s.low + (fabs(s.low) > 0.0 ? 0.01 * fabs(s.low) : 1.0);
+        }
+        /* The knee at the level of the sky: faint structure and the core both show. */
+        s.knee = fmax(0.004 * (s.high - s.low),
+                      fmin(middle - s.low, 0.06 * (s.high - s.low)));
+    }
+    return s;
+}
+
+/* Paint one flat square per spaxel. */
+static void paint_spaxels(cairo_t *cr, const struct panel *p, const struct cube *c,
+                          const float *image, const struct stretch *s)
+{
+    double w = p->width / c->nx, h = p->height / c->ny;
+    cairo_save(cr);
+    cairo_set_antialias(cr, CAIRO_ANTIALIAS_NONE);
+    for (int j = 0; j < c->ny; j++) {
+        for (int i = 0; i < c->nx; i++) {
+            float v = image[(size_t)j * (size_t)c->nx + (size_t)i];
+            plot_colour(cr, isfinite(v) ? plot_map(stretched(s, (double)v)) : empty,
+                        1.0);
+            double x0 = round(p->left + i * w), x1 = round(p->left + (i + 1) * w);
+            double y0 = round(p->top + p->height - (j + 1) * h);
+            double y1 = round(p->top + p->height - j * h);
+            cairo_rectangle(cr, x0, y0, x1 - x0, y1 - y0);
+            cairo_fill(cr);
+        }
+    }
+    cairo_restore(cr);
+}
+
+static void stroke_twice(cairo_t *cr, double width)
+{
+    plot_colour(cr, ink, 0.7);
+    cairo_set_line_width(cr, width + 2.0);
+    cairo_stroke_preserve(cr);
+    plot_colour(cr, paper, 1.0);
+    cairo_set_line_width(cr, width);
+    cairo_stroke(cr);
+}
+
+/* A circle on the sky of `radius` spaxels round the spaxel x, y. */
+static void circle(cairo_t *cr, const struct panel *p, const struct cube *c, double x,
+                   double y, double radius, bool dashed)
+{
+    const double dash[2] = {7.0, 5.0};
+    double w = p->width / c->nx, h = p->height / c->ny;
+    cairo_save(cr);
+    cairo_rectangle(cr, p->left, p->top, p->width, p->height);
+    cairo_clip(cr);
+    cairo_new_path(cr);
+    cairo_arc(cr, p->left + (x + 0.5) * w, p->top + p->height - (y + 0.5) * h,
+              radius * w, 0.0, 6.28318530717958647693);
+    if (dashed) {
+        cairo_set_dash(cr, dash, 2, 0.0);
+    }
+    stroke_twice(cr, dashed ? 1.2 : 2.2);
+    cairo_restore(cr);
+}
+
+static void arrow(cairo_t *cr, double x, double y, double dx, double dy,
+                  const char *name)
+{
+    const double length = 44.0, head = 8.0;
+    double tx = x + length * dx, ty = y + length * dy;
+    cairo_new_path(cr);
+    cairo_move_to(cr, x, y);
+    cairo_line_to(cr, tx, ty);
+    cairo_move_to(cr, tx - head * (dx - 0.55 * dy), ty - head * (dy + 0.55 * dx));
+    cairo_line_to(cr, tx, ty);
+    cairo_line_to(cr, tx - head * (dx + 0.55 * dy), ty - head * (dy - 0.55 * dx));
+    plot_colour(cr, paper, 0.85); /* a light halo: readable on any ground */
+    cairo_set_line_width(cr, 5.5);
+    cairo_stroke_preserve(cr);
+    plot_colour(cr, ink, 1.0);
+    cairo_set_line_width(cr, 2.0);
+    cairo_stroke(cr);
+    plot_text_halo(cr, x + (length + 14.0) * dx, y + (length + 14.0) * dy + 5.5, 15.0,
+                   name);
+}
+
+/* Direction on the picture of a step on the sky (xi east, eta north). */
+static bool sky_direction(const struct cube *c, double xi, double eta, double *dx,
+                          double *dy)
+{
+    double a = c->cdelt1 * c->pc[0][0], b = c->cdelt1 * c->pc[0][1];
+    double d = c->cdelt2 * c->pc[1][0], e = c->cdelt2 * c->pc[1][1];
+    double det = a * e - b * d;
+    double x = (e * xi - b * eta) / det, y = (a * eta - d * xi) / det;
+    double norm = hypot(x, y);
+    *dx = x / norm;
+    *dy = -y / norm; /* pictures count downwards */
+    return isfinite(*dx) && isfinite(*dy);
+}
+
+static void compass(cairo_t *cr, const struct panel *p, const struct cube *c)
+{
+    double nx, ny, ex, ey;
+    if (!sky_direction(c, 0.0, 1.0, &nx, &ny) ||
+        !sky_direction(c, 1.0, 0.0, &ex, &ey)) {
+        return;
+    }
+    /* Put the foot so that both arrows and letters stay in the upper right corner. */
+    const double reach = 66.0, gap = 22.0;
+    double right = fmax(fmax(nx, ex), 0.0) * reach,
+           up = fmax(fmax(-ny, -ey), 0.0) * reach;
+    double x = p->left + p->width - gap - right, y = p->top + gap + up;
+    arrow(cr, x, y, nx, ny, "N");
+    arrow(cr, x, y, ex, ey, "E");
+}
+
+/* One number beside the bar, unless it would touch the one before. */
+static void bar_number(cairo_t *cr, const struct panel *image, const struct stretch *s,
+                       double v, double step, double *last)
+{
+    double x = image->left + image->width + 30.0;
+    double y = image->top + image->height * (1.0 - stretched(s, v));
+    if (*last - y < 22.0) {
+        return;
+    }
+    char text[80];
+    plot_number(text, sizeof text, v, step);
+    cairo_move_to(cr, x, floor(y) + 0.5);
+    cairo_rel_line_to(cr, 5.0, 0.0);
+    cairo_stroke(cr);
+    plot_text(cr, x + 8.0, y + 5.0, 13.0, false, TEXT_LEFT, false, text);
+    *last = y;
+}
+
+static void colour_bar(cairo_t *cr, const struct panel *image, const struct stretch *s)
+{
+    const double wide = 16.0, left = image->left + image->width + 14.0;
+    for (int i = 0; i < (int)image->height; i++) {
+        double t = 1.0 - (i + 0.5) / image->height;
+        plot_colour(cr, plot_map(t), 1.0);
+        cairo_rectangle(cr, left, image->top + i, wide, 1.0);
+        cairo_fill(cr);
+    }
+    plot_colour(cr, ink, 1.0);
+    cairo_set_line_width(cr, 1.0);
+    cairo_rectangle(cr, left + 0.5, floor(image->top) + 0.5, wide,
+                    floor(image->height));
+    cairo_stroke(cr);
+    /* Numbers at 0 and 1, 2, 5 times the powers of ten; at equal steps where the range is
+     * narrow. Not closer than a line of text. */
+    double last = 1e9, step = plot_step(s->high - s->low, 8);
+    if (s->low > 0.3 * s->high || s->high <= 0.0) {
+        for (double v = ceil(s->low / step) * step; v <= s->high; v += step) {
+            bar_number(cr, image, s, v, step, &last);
+        }
+    } else {
+        if (s->low <= 0.0) {
+            bar_number(cr, image, s, 0.0, step, &last);
+        }
+        static const double lead[3] = {1.0, 2.0, 5.0};
+        int top = (int)floor(log10(s->high));
+        for (int n = 3 * (top - 5); n < 3 * (top + 1); n++) {
+            double power = pow(10.0, floor(n / 3.0)),
+                   v = lead[((n % 3) + 3) % 3] * power;
+            if (v >= s->low && v <= s->high) {
+                bar_number(cr, image, s, v, power, &last);
+            }
+        }
+    }
+    plot_text(cr, left + wide, image->top - 10.0, 13.0, false, TEXT_CENTER, false,
+              "MJy/sr");
+}
+
+static double spaxel_arcsec(const struct cube *c)
+{
+    return c->cdelt2 * 3600.0;
+}
+
+static void draw_image(cairo_t *cr, const struct cube *c, const struct spectrum *s,
+                       const float *image, const struct stretch *stretch)
+{
+    const double room_w = 545.0, room_h = 630.0, left = 100.0, top = 150.0;
+    double side = fmin(room_w / c->nx, room_h / c->ny);
+    double arcsec = spaxel_arcsec(c);
+    bool aligned = fabs(c->pc[0][1]) < 1e-6 && fabs(c->pc[1][0]) < 1e-6;
+    double turn_x = aligned && c->pc[0][0] < 0.0 ? -1.0 : 1.0;
+    struct panel p = {left, top, side * c->nx, side * c->ny, 0.0, 0.0, 0.0, 0.0};
+    p.x0 = turn_x * (0.5 - c->crpix1) * arcsec;
+    p.x1 = turn_x * (c->nx + 0.5 - c->crpix1) * arcsec;
+    p.y0 = (0.5 - c->crpix2) * arcsec;
+    p.y1 = (c->ny + 0.5 - c->crpix2) * arcsec;
+    paint_spaxels(cr, &p, c, image, stretch);
+    if (s && s->aperture_arcsec > 0.0) {
+        double x = s->extraction_x, y = s->extraction_y;
+        circle(cr, &p, c, x, y, s->aperture_arcsec / arcsec, false);
+        if (s->annulus_out_arcsec > 0.0) {
+            circle(cr, &p, c, x, y, s->annulus_in_arcsec / arcsec, true);
+            circle(cr, &p, c, x, y, s->annulus_out_arcsec / arcsec, true);
+        }
+    }
+    compass(cr, &p, c);
+    int most_x = (int)(p.width / 60.0), most_y = (int)(p.height / 60.0);
+    plot_frame(cr, &p, most_x > 1 ? most_x : 1, most_y > 1 ? most_y : 1, true);
+    plot_colour(cr, ink, 1.0);
+    plot_text(cr, p.left + 0.5 * p.width, p.top + p.height + 46.0, 16.0, false,
+              TEXT_CENTER, false, aligned ? "ΔRA (arcsec)" : "Δx (arcsec)");
+    plot_text(cr, p.left - 52.0, p.top + 0.5 * p.height, 16.0, false, TEXT_CENTER, true,
+              aligned ? "ΔDec (arcsec)" : "Δy (arcsec)");
+    char text[160];
+    snprintf(text, sizeof text, "median over %.2f–%.2f µm", c->wavelength[0],
+             c->wavelength[c->nw - 1]);
+    plot_text(cr, p.left, p.top - 12.0, 15.0, false, TEXT_LEFT, false, text);
+    colour_bar(cr, &p, stretch);
+}
+
+/* ---- the spectrum ---- */
+
+struct curve {
+    size_t n;
+    const double *x;
+    double *y, *error; /* NaN where there is nothing to show */
+};
+
+/* Wavelengths without a value, as a veil over the panel. */
+static void veil(cairo_t *cr, const struct panel *p, const struct curve *q)
+{
+    plot_colour(cr, empty, 0.8);
+    for (size_t i = 0; i < q->n;) {
+        size_t end = i;
+        while (end < q->n && !isfinite(q->y[end])) {
+            end++;
+        }
+        if (end - i > 2) {
+            double x0 = panel_x(p, i ? q->x[i - 1] : p->x0);
+            double x1 = panel_x(p, end < q->n ? q->x[end] : p->x1);
+            cairo_rectangle(cr, x0, p->top, x1 - x0, p->height);
+            cairo_fill(cr);
+            if (x1 - x0 > 110.0) {
+                plot_colour(cr, faint, 1.0);
+                plot_text(cr, 0.5 * (x0 + x1), p->top + 0.5 * p->height + 5.0, 14.0,
+                          false, TEXT_CENTER, false, "no data");
+                plot_colour(cr, empty, 0.8);
+            }
+        }
+        i = end > i ? end : i + 1;
+    }
+}
+
+static double held(double y, const struct panel *p) /* keep paths near the panel */
+{
+    double span = p->y1 - p->y0;
+    return y < p->y0 - span ? p->y0 - span : y > p->y1 + span ? p->y1 + span : y;
+}
+
+/* One run without gaps: first..end-1. */
+static void draw_run(cairo_t *cr, const struct panel *p, const struct curve *q,
+                     size_t first, size_t end)
+{
+    if (q->error) {
+        cairo_new_path(cr);
+        for (size_t i = first; i < end; i++) {
+            double e = isfinite(q->error[i]) ? q->error[i] : 0.0;
+            cairo_line_to(cr, panel_x(p, q->x[i]), panel_y(p, held(q->y[i] + e, p)));
+        }
+        for (size_t i = end; i-- > first;) {
+            double e = isfinite(q->error[i]) ? q->error[i] : 0.0;
+            cairo_line_to(cr, panel_x(p, q->x[i]), panel_y(p, held(q->y[i] - e, p)));
+        }
+        cairo_close_path(cr);
+        plot_colour(cr, band, 0.45);
+        cairo_fill(cr);
+    }
+    cairo_new_path(cr);
+    for (size_t i = first; i < end; i++) {
+        cairo_line_to(cr, panel_x(p, q->x[i]), panel_y(p, held(q->y[i], p)));
+    }
+    plot_colour(cr, line, 1.0);
+    cairo_set_line_width(cr, 1.15);
+    cairo_stroke(cr);
+}
+
+static void draw_curve(cairo_t *cr, const struct panel *p, const struct curve *q)
+{
+    cairo_save(cr);
+    cairo_rectangle(cr, p->left, p->top, p->width, p->height);
+    cairo_clip(cr);
+    cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
+    for (size_t i = 0; i < q->n; i++) {
+        size_t end = i;
+        while (end < q->n && isfinite(q->y[end])) {
+            end++;
+        }
+        if (end > i) {
+            draw_run(cr, p, q, i, end);
+        }
+        i = end;
+    }
+    cairo_restore(cr);
+}
+
+/* A unit in which the numbers are neither long nor tiny. */
+static const char *flux_unit(double high, double *ret_factor)
+{
+    static const struct {
+        double from, factor;
+        const char *name;
+    } units[] = {{1.0, 1.0, "Jy"}, {1e-3, 1e3, "mJy"}, {1e-6, 1e6, "µJy"}};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (high >= units[i].from) {
+            *ret_factor = units[i].factor;
+            return units[i].name;
+        }
+    }
+    *ret_factor = 1e9;
+    return "nJy";
+}
+
+/* Values to show: NaN where flagged, in the unit of the axis. */
+static void fill_curve(const struct spectrum *s, const double *y, const double *e,
+                       double factor, struct curve *q)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        bool good = !(s->dq[i] & DQ_DO_NOT_USE) && isfinite(y[i]);
+        q->y[i] = good ? y[i] * factor : (double)NAN;
+        q->error[i] = good && isfinite(e[i]) ? e[i] * factor : (double)NAN;
+    }
+}
+
+static int draw_spectrum(cairo_t *cr, const struct spectrum *s, struct curve *q,
+                         struct err *err)
+{
+    bool extended = !strcmp(s->source_type, "EXTENDED");
+    const double *y = extended ? s->surf_bright : s->flux;
+    const double *e = extended ? s->sb_error : s->flux_error;
+    double low, high, factor = 1.0;
+    const char *unit = "MJy/sr";
+    fill_curve(s, y, e, 1.0, q);
+    int code = quicklook_range(q->y, q->error, q->n, &low, &high, err);
+    if (code) {
+        return code;
+    }
+    if (!extended) {
+        unit = flux_unit(fmax(fabs(low), fabs(high)), &factor);
+        fill_curve(s, y, e, factor, q);
+    }
+    struct panel p = {790.0,
+                      150.0,
+                      765.0,
+                      440.0,
+                      s->wavelength[0],
+                      s->wavelength[s->n - 1],
+                      low * factor,
+                      high * factor};
+    if (!(p.x1 > p.x0)) { /* one wavelength */
+        p.x0 -= 0.5;
+        p.x1 += 0.5;
+    }
+    char text[160];
+    veil(cr, &p, q);
+    plot_grid(cr, &p, 8, 7);
+    draw_curve(cr, &p, q);
+    plot_frame(cr, &p, 8, 7, false);
+    plot_colour(cr, ink, 1.0);
+    snprintf(text, sizeof text, "%s (%s)",
+             extended ? "Mean surface brightness" : "Flux density", unit);
+    plot_text(cr, p.left - 62.0, p.top + 0.5 * p.height, 16.0, false, TEXT_CENTER, true,
+              text);
+    if (extended) {
+        snprintf(text, sizeof text, "whole field, EXTENDED; band: 1σ error");
+    } else {
+        snprintf(text, sizeof text, "aperture %.2f″, %s; band: 1σ error",
+                 s->aperture_arcsec, s->source_type[0] ? s->source_type : "POINT");
+    }
+    plot_text(cr, p.left, p.top - 12.0, 15.0, false, TEXT_LEFT, false, text);
+
+    /* Below: signal to noise, without a band. */
+    struct panel b = {p.left, 612.0, p.width, 168.0, p.x0, p.x1, 0.0, 1.0};
+    for (size_t i = 0; i < s->n; i++) {
+        q->y[i] = q->error[i] > 0.0 ? q->y[i] / q->error[i] : (double)NAN;
+        q->error[i] = 0.0;
+    }
+    code = quicklook_range(q->y, q->error, q->n, &b.y0, &b.y1, err);
+    if (code) {
+        return code;
+    }
+    struct curve ratio = *q;
+    ratio.error = NULL;
+    veil(cr, &b, q);
+    plot_grid(cr, &b, 8, 6);
+    draw_curve(cr, &b, &ratio);
+    plot_frame(cr, &b, 8, 6, true);
+    plot_colour(cr, ink, 1.0);
+    plot_text(cr, b.left - 62.0, b.top + 0.5 * b.height, 16.0, false, TEXT_CENTER, true,
+              "S/N");
+    plot_text(cr, b.left + 0.5 * b.width, b.top + b.height + 46.0, 16.0, false,
+              TEXT_CENTER, false, "Wavelength (µm)");
+    return 0;
+}
+
+/* ---- the words ---- */
+
+static void draw_title(cairo_t *cr, const struct cube *c, const struct spectrum *s)
+{
+    const struct exposure_meta *m = &c->meta;
+    const char *name = c->filename[0] ? c->filename : s ? s->filename : "";
+    const char *detector;
+    if (!header_get_string(&c->primary, "DETECTOR", &detector)) {
+        detector = m->detector;
+    }
+    char text[512];
+    plot_colour(cr, ink, 1.0);
+    double width = plot_text(cr, 40.0, 58.0, 30.0, true, TEXT_LEFT, false,
+                             m->target_name[0] ? m->target_name : "(no target name)");
+    snprintf(text, sizeof text, "NIRSpec IFU  %s/%s  %s   %d exposure%s", m->grating,
+             m->filter, strcmp(detector, "MULTIPLE") ? detector : "NRS1+NRS2",
+             c->n_exposures, c->n_exposures == 1 ? "" : "s");
+    plot_text(cr, 40.0 + width + 26.0, 58.0, 20.0, false, TEXT_LEFT, false, text);
+    plot_colour(cr, faint, 1.0);
+    snprintf(text, sizeof text, "%s   observed %s %.8s UTC", name, m->date_obs,
+             m->time_obs);
+    plot_text(cr, 40.0, 88.0, 15.0, false, TEXT_LEFT, false, text);
+    plot_colour(cr, ink, 0.15);
+    cairo_rectangle(cr, 40.0, 104.0, QUICKLOOK_WIDTH - 80.0, 1.0);
+    cairo_fill(cr);
+    plot_colour(cr, faint, 1.0);
+    snprintf(text, sizeof text, "%d × %d spaxels of %.3f″, %d wavelengths   %s", c->nx,
+             c->ny, spaxel_arcsec(c), c->nw, c->weighting);
+    plot_text(cr, 40.0, QUICKLOOK_HEIGHT - 22.0, 13.0, false, TEXT_LEFT, false, text);
+    plot_text(cr, QUICKLOOK_WIDTH - 40.0, QUICKLOOK_HEIGHT - 22.0, 13.0, false,
+              TEXT_RIGHT, false, "ifud " IFUD_VERSION);
+}
+
+static int draw(cairo_t *cr, const struct cube *c, const struct spectrum *s,
+                struct err *err)
+{
+    size_t n = (size_t)c->nx * (size_t)c->ny, rows = s ? s->n : 0;
+    float *image = mem_alloc(n, sizeof *image, err);
+    float *sorted = mem_alloc(n, sizeof *sorted, err);
+    float *scratch = mem_alloc(n, sizeof *scratch, err);
+    double *values = mem_alloc(2 * rows + 1, sizeof *values, err);
+    int code = image && sorted && scratch && values ? 0 : ERR_NOMEM;
+    if (!code) {
+        code = cube_median_image(c, 0, c->nw, NULL, image, err);
+    }
+    if (!code) {
+        size_t good = sorted_values(image, n, sorted, scratch);
+        struct stretch stretch = choose_stretch(sorted, good);
+        plot_colour(cr, paper, 1.0);
+        cairo_paint(cr);
+        draw_title(cr, c, s);
+        draw_image(cr, c, s, image, &stretch);
+    }
+    if (!code && rows > 0) {
+        struct curve q = {rows, s->wavelength, values, values + rows};
+        code = draw_spectrum(cr, s, &q, err);
+    }
+    free(image);
+    free(sorted);
+    free(scratch);
+    free(values);
+    return code;
+}
+
+static cairo_status_t write_bytes(void *file, const unsigned char *data, unsigned int n)
+{
+    return fwrite(data, 1, n, file) == n ? CAIRO_STATUS_SUCCESS
+                                         : CAIRO_STATUS_WRITE_ERROR;
+}
+
+static int save(cairo_surface_t *surface, const char *path, struct err *err)
+{
+    FILE *f = fopen(path, "wb");
+    if (!f) {
+        return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    errno = 0;
+    cairo_status_t status = cairo_surface_write_to_png_stream(surface, write_bytes, f);
+    bool closed = fclose(f) == 0;
+    if (status == CAIRO_STATUS_SUCCESS && closed) {
+        return 0;
+    }
+    int why = errno;
+    remove(path);
+    return err_set(err, status == CAIRO_STATUS_NO_MEMORY ? ERR_NOMEM : ERR_IO, "%s: %s",
+                   path, why ? strerror(why) : cairo_status_to_string(status));
+}
+
+int quicklook_write(const struct cube *c, const struct spectrum *s, const char *path,
+                    struct err *err)
+{
+    cairo_surface_t *surface = cairo_image_surface_create(
+        CAIRO_FORMAT_RGB24, QUICKLOOK_WIDTH, QUICKLOOK_HEIGHT);
+    cairo_t *cr = cairo_create(surface);
+    int code = draw(cr, c, s, err);
+    if (!code && cairo_status(cr) != CAIRO_STATUS_SUCCESS) {
+        code = err_set(err, ERR_NOMEM, "%s: cannot draw: %s", path,
+                       cairo_status_to_string(cairo_status(cr)));
+    }
+    cairo_destroy(cr);
+    if (!code) {
+        code = save(surface, path, err);
+    }
+    cairo_surface_destroy(surface);
+    return code;
+}
