@@ -1,6 +1,9 @@
 #ifndef IFUD_DATA_DQ_H
 #define IFUD_DATA_DQ_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* Data-quality bits of a pixel, as the observatory defines them (JWST DMS, "dqflags"). */
 enum dq_flag {
     DQ_DO_NOT_USE = 1u << 0,
@@ -35,5 +38,9 @@ enum dq_flag {
     DQ_OTHER_BAD_PIXEL = 1u << 30
 };
 #define DQ_REFERENCE_PIXEL 0x80000000u
+
+/* The flag of the observatory's name for it ("NO_FLAT_FIELD"), as DQ_DEF tables write it;
+ * false if there is none. "GOOD" is 0. Test: tests/data/test_ref_flat.c */
+bool dq_by_name(const char *name, uint32_t *ret_flag);
 
 #endif
