@@ -13,7 +13,15 @@
 B       ?= build
 CC      ?= gcc
 PREFIX  ?= /usr/local
-SAN     ?=
+# SANITIZE=asan (address and undefined behaviour) or tsan (threads); use another B with it
+SANITIZE ?=
+ifeq ($(SANITIZE),asan)
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT := -O1 -g
+else ifeq ($(SANITIZE),tsan)
+SAN := -fsanitize=thread
+OPT := -O1 -g
+endif
 OPT     ?= -O2 -g
 WERROR  ?= $(if $(CI),-Werror)
 
@@ -70,18 +78,19 @@ check: tests
 	@scripts/run-tests $(B) $(TESTS)
 
 asan:
-	$(MAKE) B=build-asan OPT='-O1 -g' \
-	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' check
+	$(MAKE) B=build-asan SANITIZE=asan check
 
 tsan:
-	$(MAKE) B=build-tsan OPT='-O1 -g' SAN='-fsanitize=thread' check
+	$(MAKE) B=build-tsan SANITIZE=tsan check
 
-lint:
+lint: lint-fast
+	$(MAKE) B=build-analyze OPT='-O1 -fanalyzer' WERROR= all 2>&1 | tee build-analyze.log | grep -A4 'Wanalyzer' || true
+
+lint-fast:
 	scripts/check-includes
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr \
 	    --suppress=normalCheckLevelMaxBranches -D_GNU_SOURCE -I. \
 	    --error-exitcode=1 common stages jobs config daemon cli
-	$(MAKE) B=build-analyze OPT='-O1 -fanalyzer' WERROR= all 2>&1 | tee build-analyze.log | grep -A4 'Wanalyzer' || true
 
 format:
 	clang-format-16 -i $(shell find common stages jobs config daemon cli tests -name '*.[ch]')
@@ -93,6 +102,6 @@ install: all
 clean:
 	rm -rf build build-asan build-tsan build-analyze build-analyze.log
 
-.PHONY: all tests check asan tsan lint format install clean
+.PHONY: all tests check asan tsan lint lint-fast format install clean
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

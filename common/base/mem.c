@@ -31,7 +31,10 @@ void *mem_calloc(size_t n, size_t size, struct err *err)
         return refuse(n, size, err);
     }
     void *p = calloc(bytes ? bytes : 1, 1);
-    return p ? p : refuse(n, size, err);
+    if (!p) {
+        return refuse(n, size, err);
+    }
+    return p;
 }
 
 void *mem_alloc(size_t n, size_t size, struct err *err)
@@ -42,7 +45,10 @@ void *mem_alloc(size_t n, size_t size, struct err *err)
     }
     void *p = bytes >= BIG ? aligned_alloc(64, (bytes + 63) / 64 * 64)
                            : malloc(bytes ? bytes : 1);
-    return p ? p : refuse(n, size, err);
+    if (!p) {
+        return refuse(n, size, err);
+    }
+    return p;
 }
 
 void *mem_realloc(void *p, size_t n, size_t size, struct err *err)
@@ -52,7 +58,10 @@ void *mem_realloc(void *p, size_t n, size_t size, struct err *err)
         return refuse(n, size, err);
     }
     void *q = realloc(p, bytes ? bytes : 1);
-    return q ? q : refuse(n, size, err);
+    if (!q) {
+        return refuse(n, size, err);
+    }
+    return q;
 }
 
 char *mem_strndup(const char *s, size_t n, struct err *err)

@@ -157,7 +157,7 @@ int par_for(struct par *par, size_t n, par_body body, void *arg,
                         .failed_at = n};
     if (par && par->n_started > 0 && n > 1) {
         pthread_mutex_lock(&par->lock);
-        par->loop = &loop;
+        par->loop = &loop; /* cppcheck-suppress autoVariables ; we wait for it below */
         par->busy = par->n_started;
         par->round++;
         pthread_cond_broadcast(&par->work);

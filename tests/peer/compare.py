@@ -1,0 +1,144 @@
+"""Compare this project's products with samples of the peer's (jwst 3.0.0).
+
+usage: compare.py SAMPLES PRODUCTS [--json FILE]
+
+SAMPLES   folder with the peer's samples (stage_*.fits, cube_*.fits, x1d_*.fits)
+PRODUCTS  folder that scripts/compare-peer has filled
+
+Prints one line per figure: what, the value, the target, ok or MISSED; exits 1 if any
+target is missed or a product is missing. Needs astropy and numpy.
+"""
+import json
+import os
+import sys
+import warnings
+
+import numpy as np
+from astropy.io import fits
+
+warnings.filterwarnings("ignore")
+DO_NOT_USE = 1
+rows = []
+
+
+def figure(what, value, target, above):
+    """Note one figure; `above`: the value must be at least the target, else at most."""
+    ok = bool(value >= target if above else value <= target)
+    rows.append(dict(what=what, value=float(value), target=float(target), ok=ok))
+    print(f"{'ok    ' if ok else 'MISSED'} {what:<64} {value:12.6g}  {'>=' if above else '<='} {target:g}", flush=True)
+
+
+def missing(what, path):
+    rows.append(dict(what=what, value=float("nan"), target=0.0, ok=False))
+    print(f"MISSED {what}: {path} is not there", flush=True)
+
+
+def median_of(values):
+    return np.median(values) if values.size else np.inf
+
+
+def stage(samples, products, base):
+    """Planes of flat_field, pathloss and photom, pixel by pixel."""
+    with fits.open(f"{samples}/stage_{base}.fits") as peer:
+        for table, suffix in (("raw_flat", "flat_field"), ("raw_path", "pathloss"), ("raw_cal", "cal")):
+            path = f"{products}/{base}_{suffix}.fits"
+            if table.upper() not in [h.name for h in peer]:
+                continue
+            if not os.path.exists(path):
+                missing(f"{base} {suffix}", path)
+                continue
+            t = peer[table].data
+            x, y = t["x"], t["y"]
+            with fits.open(path) as ours:
+                for plane in ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT"):
+                    if plane not in t.names:
+                        continue
+                    if plane not in ours:
+                        missing(f"{base} {suffix} {plane}", path)
+                        continue
+                    a, b = np.asarray(t[plane], float), ours[plane].data[y, x].astype(float)
+                    good = np.isfinite(a) & np.isfinite(b) & ((t["DQ"].astype("u4") & DO_NOT_USE) == 0)
+                    rel = np.abs(a - b)[good] / np.maximum(np.abs(a[good]), 1e-30)
+                    rel[a[good] == b[good]] = 0
+                    figure(f"{base} {suffix} {plane} median relative", median_of(rel), 1e-6, False)
+                    figure(f"{base} {suffix} {plane} share within 1e-4", (rel <= 1e-4).mean(), 0.999, True)
+                    if plane in ("SCI", "ERR"):
+                        figure(f"{base} {suffix} {plane} NaNs equal", (np.isnan(a) == np.isnan(b)).mean(), 0.9999, True)
+                dq = ours["DQ"].data[y, x].astype("u4")
+                figure(f"{base} {suffix} DQ all bits equal", (dq == t["DQ"].astype("u4")).mean(), 0.999, True)
+
+
+def cube(samples, products, name, path):
+    """One cube: grid, WCS and the sampled voxels."""
+    path = f"{products}/{path}"
+    if not os.path.exists(path):
+        missing(f"cube {name}", path)
+        return
+    with fits.open(f"{samples}/cube_{name}.fits") as peer, fits.open(path) as ours:
+        h, g = peer["SCI_HEADER"].header, ours["SCI"].header
+        same = all(h[f"SIZE{a}"] == g[f"NAXIS{a}"] for a in (1, 2, 3))
+        figure(f"cube {name} same grid", float(same), 1, True)
+        worst = 0.0
+        for key, scale in (("CRVAL1", 1), ("CRVAL2", 1), ("CRPIX1", 1), ("CRPIX2", 1), ("CRPIX3", 1), ("CDELT1", 1e-5), ("CDELT2", 1e-5), ("CRVAL3", 1), ("CDELT3", 1e-3), ("PC1_1", 1), ("PC1_2", 1), ("PC2_1", 1), ("PC2_2", 1)):
+            if key in h:
+                worst = max(worst, abs(h[key] - g.get(key, np.nan)) / scale) if key in g else np.inf
+        figure(f"cube {name} WCS keywords, worst difference", worst, 1e-8, False)
+        if not same:
+            return
+        t = peer["VOXELS"].data
+        i, j, k = t["i"], t["j"], t["k"]
+        sci, err, w = (ours[e].data[k, j, i].astype(float) for e in ("SCI", "ERR", "WMAP"))
+        a, e = np.asarray(t["SCI"], float), np.asarray(t["ERR"], float)
+        both = np.isfinite(a) & np.isfinite(sci)
+        close = np.abs(a - sci)[both] <= np.maximum(1e-4 * np.abs(a[both]), 1e-3 * np.abs(e[both]))
+        figure(f"cube {name} SCI within 1e-4 or 0.001 ERR", close.mean(), 0.999, True)
+        good = both & np.isfinite(e) & (e > 0)
+        figure(f"cube {name} ERR within 1e-3", (np.abs(e - err)[good] <= 1e-3 * e[good]).mean(), 0.999, True)
+        figure(f"cube {name} NaNs equal", (np.isnan(a) == np.isnan(sci)).mean(), 0.999, True)
+        wp = np.asarray(t["WMAP"], float)
+        figure(f"cube {name} WMAP equal", (np.abs(wp - w) <= 1e-4 * np.maximum(np.abs(wp), 1)).mean(), 0.999, True)
+
+
+def spectrum(samples, products, name, path):
+    path = f"{products}/{path}"
+    if not os.path.exists(path):
+        missing(f"x1d {name}", path)
+        return
+    with fits.open(f"{samples}/x1d_{name}.fits") as peer, fits.open(path) as ours:
+        a, b = peer["EXTRACT1D"].data, ours["EXTRACT1D"].data
+        same = len(a) == len(b)
+        figure(f"x1d {name} same length", float(same), 1, True)
+        if not same:
+            return
+        for column in ("WAVELENGTH", "FLUX", "FLUX_ERROR", "SURF_BRIGHT", "NPIXELS"):
+            p, q = np.asarray(a[column], float), np.asarray(b[column], float)
+            both = np.isnan(p) & np.isnan(q)
+            near = both | (np.abs(p - q) <= 1e-3 * np.abs(p))
+            figure(f"x1d {name} {column} within 1e-3", near.mean(), 0.99, True)
+
+
+def main():
+    samples, products = sys.argv[1:3]
+    for k in (1, 2, 3, 4):
+        for det in ("nrs1", "nrs2"):
+            base = f"jw01234001001_02101_{k:05d}_{det}"
+            if os.path.exists(f"{samples}/stage_{base}.fits"):
+                stage(samples, products, base)
+    one = "jw01234001001_02101_00001_nrs1"
+    cube(samples, products, f"raw_{one}", f"{one}_s3d.fits")
+    spectrum(samples, products, f"raw_{one}", f"{one}_x1d.fits")
+    for kind in ("point", "ext", "target"):
+        group = f"{kind}/jw01234-o001_simtarg_nirspec_g395h-f290lp"
+        if kind == "point":
+            cube(samples, products, "raw_dith_drizzle", f"{group}_s3d.fits")
+        spectrum(samples, products, f"raw_dith_{kind}", f"{group}_x1d.fits")
+    if "--json" in sys.argv:
+        with open(sys.argv[sys.argv.index("--json") + 1], "w") as f:
+            json.dump(rows, f, indent=1)
+    good = sum(r["ok"] for r in rows)
+    print(f"peer figures: {good} passed, {len(rows) - good} failed")
+    return 0 if good == len(rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
