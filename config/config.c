@@ -144,7 +144,7 @@ static int fill(struct config *c, json_t *root, struct err *err)
 int config_parse(const char *json, const char *name, struct config **ret,
                  struct err *err)
 {
-    struct err local;
+    struct err local = {0};
     err = err ? err : &local;
     json_error_t where;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &where);
