@@ -1,0 +1,133 @@
+#ifndef IFUD_DATA_WCS_PRIVATE_H
+#define IFUD_DATA_WCS_PRIVATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include "common/data/ref_wcs.h"
+#include "common/data/wcs.h"
+
+/*
+ * The inside of a WCS, shared by the wcs_*.c files only.
+ *
+ * Points go through in runs of at most WCS_RUN, with scratch on the stack. What does not
+ * depend on the slice (detector <-> gwa, slicer <-> sky) is common; per slice there are
+ * the table y_slit(beta_in) and two short series, alpha_in and beta_in of y_slit at the
+ * mid wavelength: towards the sky IFUPOST is fixed there and x_slit is 0, so that the way
+ * from slit to grating is a smooth function of y_slit alone.
+ */
+
+#define WCS_RUN 256
+#define WCS_FULL 2048        /* pixels along an edge of the full frame */
+#define WCS_SLIT_TABLE 1000  /* points of the table y_slit(beta_in), as in the peer */
+#define WCS_PRISM_TABLE 1542 /* points of the prism's table wavelength(index) */
+#define WCS_SERIES 21        /* most terms of a series in y_slit */
+
+struct wcs_slice {
+    double x, y, size_x, size_y; /* on the slicer, m */
+    const struct ref_ifupost_slice *post;
+    double beta[WCS_SLIT_TABLE];   /* ascending */
+    double y_slit[WCS_SLIT_TABLE]; /* at beta[i] */
+    double beta_scale;             /* (points - 1) / (last - first) */
+    int n_terms;
+    double alpha_in[WCS_SERIES], beta_in[WCS_SERIES]; /* powers of the scaled y_slit */
+    struct wcs_box box;
+};
+
+struct wcs_glass {
+    double sin2, cos2; /* of twice the prism's angle */
+    double tref_k, pref_atm, temperature_k;
+    double kcoef[3], lcoef[3], tcoef[6];
+    double index[WCS_PRISM_TABLE], lam[WCS_PRISM_TABLE]; /* index ascending; m */
+};
+
+/* v2v3 -> sky about the reference point; angles in radians. */
+struct wcs_pointing {
+    double va_scale;
+    double v2_ref, v3_ref; /* arcsec */
+    double ra_ref;         /* degrees */
+    double sin_v3, cos_v3, sin_roll, cos_roll, sin_dec, cos_dec;
+    double dec_ref; /* radians */
+};
+
+struct wcs {
+    atomic_int count;
+    int nx, ny;
+    double corner_x, corner_y; /* of the array in the full frame, 0-based */
+    bool flip;                 /* NRS2 */
+
+    struct ref_optics fpa, camera, collimator, slicer_plane, ifufore, fore, chromcorr,
+        ote;
+    struct ref_ifupost_slice post[WCS_SLICES]; /* held */
+
+    double to_gwa[9]; /* direction cosines in the camera's frame to the grating's */
+    int order;
+    double groove_order;     /* grooves per m times order */
+    struct wcs_glass *glass; /* the prism; NULL: a grating */
+    double velocity;         /* observed wavelength times this is barycentric */
+    double lam_min, lam_max, lam_mid; /* m */
+    double y_slit_min, y_slit_max;
+
+    struct wcs_pointing pointing;
+    struct wcs_slice slice[WCS_SLICES];
+
+    double footprint[8];
+    double spectral_min, spectral_max; /* um */
+    double slice_width;
+};
+
+/* ---- wcs_gwa.c: detector <-> gwa; array pixels and direction cosines ---- */
+
+void wcs_set_rotation(struct wcs *w, const double angles_deg[4]);
+void wcs_pixel_to_gwa(const struct wcs *w, size_t n, const double *x, const double *y,
+                      double *alpha, double *beta);
+/* By the stored inverses of camera and fpa. */
+void wcs_gwa_to_pixel(const struct wcs *w, size_t n, const double *alpha,
+                      const double *beta, double *x, double *y);
+/* The exact inverse of wcs_pixel_to_gwa. */
+void wcs_gwa_to_pixel_exact(const struct wcs *w, size_t n, const double *alpha,
+                            const double *beta, double *x, double *y);
+
+/* ---- wcs_slit.c: gwa <-> slit of one slice ---- */
+
+int wcs_slice_prepare(const struct wcs *w, struct wcs_slice *s, int number,
+                      struct err *err);
+int wcs_glass_prepare(struct wcs_glass *g, const struct ref_disperser *d,
+                      double temperature_k, struct err *err);
+/* lam_m is barycentric. NaN where beta is outside the slit. */
+void wcs_gwa_to_slit(const struct wcs *w, const struct wcs_slice *s, size_t n,
+                     const double *alpha, const double *beta, double *y_slit,
+                     double *lam_m);
+/* The inverse of wcs_gwa_to_slit on the centre line; elsewhere moved as the optics do. */
+void wcs_slit_to_gwa_exact(const struct wcs *w, const struct wcs_slice *s, size_t n,
+                           const double *x_slit, const double *y_slit,
+                           const double *lam_m, double *alpha, double *beta);
+/* The peer's own way back: IFUPOST at each wavelength, the prism without its table. */
+void wcs_slit_to_gwa(const struct wcs *w, const struct wcs_slice *s, size_t n,
+                     const double *x_slit, const double *y_slit, const double *lam_m,
+                     double *alpha, double *beta);
+/* y_slit on the centre line to the slicer, and the slicer to the slit. */
+void wcs_slit_to_slicer(const struct wcs *w, const struct wcs_slice *s, size_t n,
+                        const double *y_slit, double *across_m, double *along_m);
+void wcs_slicer_to_slit(const struct wcs *w, const struct wcs_slice *s, size_t n,
+                        const double *across_m, const double *along_m, double *x_slit,
+                        double *y_slit);
+
+/* ---- wcs_sky.c: slicer <-> sky, at most WCS_RUN points ---- */
+
+int wcs_set_pointing(struct wcs_pointing *p, const struct exposure_meta *meta,
+                     struct err *err);
+void wcs_run_to_sky(const struct wcs *w, size_t n, const double *across_m,
+                    const double *along_m, const double *lam_m, double *ra, double *dec,
+                    double *lam_um);
+void wcs_run_from_sky(const struct wcs *w, size_t n, const double *ra,
+                      const double *dec, const double *lam_um, double *across_m,
+                      double *along_m, double *lam_m);
+
+/* ---- wcs_boxes.c: slice map, bounding boxes, footprint ---- */
+
+/* regions and wavelength may be NULL; see wcs_build. */
+int wcs_find_slices(struct wcs *w, const char *name, struct par *par,
+                    const atomic_bool *cancel, uint8_t *regions, double *wavelength,
+                    struct err *err);
+
+#endif

@@ -1,0 +1,393 @@
+#include <math.h>
+#include <string.h>
+#include "common/data/transform_build.h"
+#include "common/data/wcs_private.h"
+
+static const double pi = 3.14159265358979323846;
+
+/* Where x lies in n ascending points: k with at[k] <= x <= at[k + 1]; -1 outside. */
+static int find(const double *at, int n, double scale, double x)
+{
+    if (!(x >= at[0] && x <= at[n - 1])) {
+        return -1;
+    }
+    int k = (int)((x - at[0]) * scale);
+    k = k > n - 2 ? n - 2 : k;
+    while (k > 0 && x < at[k]) {
+        k--;
+    }
+    while (k < n - 2 && x >= at[k + 1]) {
+        k++;
+    }
+    return k;
+}
+
+/* Linear interpolation of value at ascending points; NaN outside. */
+static double interpolate(const double *at, const double *value, int n, double scale,
+                          double x)
+{
+    int k = find(at, n, scale, x);
+    if (k < 0) {
+        return NAN;
+    }
+    double t = (x - at[k]) / (at[k + 1] - at[k]);
+    return value[k] * (1.0 - t) + value[k + 1] * t;
+}
+
+/* y_slit to -1..1 over the table. */
+static double scaled(const struct wcs *w, double y_slit)
+{
+    return (2.0 * y_slit - (w->y_slit_min + w->y_slit_max)) /
+           (w->y_slit_max - w->y_slit_min);
+}
+
+static double series(const double *term, int n, double t)
+{
+    double sum = 0.0;
+    for (int k = n - 1; k >= 0; k--) {
+        sum = sum * t + term[k];
+    }
+    return sum;
+}
+
+/* From a slit to the directions onto the grating: IFUPOST at the given wavelengths. */
+static void slit_to_grating(const struct wcs *w, const struct wcs_slice *s, size_t n,
+                            const double *x_slit, const double *y_slit,
+                            const double *lam_m, double *alpha_in, double *beta_in)
+{
+    double x[WCS_RUN], y[WCS_RUN], x0[WCS_RUN], x1[WCS_RUN], y0[WCS_RUN], y1[WCS_RUN];
+    double *const at[2] = {x, y};
+    for (size_t i = 0; i < n; i++) {
+        x[i] = x_slit[i] * s->size_x + s->x;
+        y[i] = y_slit[i] * s->size_y + s->y;
+    }
+    const double *const in[2] = {x, y};
+    transform_eval(w->slicer_plane.forward, n, in, at);
+    transform_eval(s->post->linear, n, in, at);
+    double *const out[4] = {x0, x1, y0, y1};
+    transform_eval(s->post->x0, n, in, &out[0]);
+    transform_eval(s->post->x1, n, in, &out[1]);
+    transform_eval(s->post->y0, n, in, &out[2]);
+    transform_eval(s->post->y1, n, in, &out[3]);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = x0[i] + x1[i] * lam_m[i];
+        y[i] = y0[i] + y1[i] * lam_m[i];
+    }
+    transform_eval(w->collimator.inverse, n, in, at);
+    const double *m = w->to_gwa;
+    for (size_t i = 0; i < n; i++) {
+        double scale = 1.0 / sqrt(1.0 + x[i] * x[i] + y[i] * y[i]);
+        alpha_in[i] = (m[0] * x[i] + m[1] * y[i] + m[2]) * scale;
+        beta_in[i] = (m[3] * x[i] + m[4] * y[i] + m[5]) * scale;
+    }
+}
+
+/*
+ * A series for a smooth function sampled at the n Chebyshev nodes: its expansion up to
+ * the term from which on the rest is below `small`, as powers. Returns the number of
+ * terms, or 0 if WCS_SERIES are not enough for `bad`. Reference: Clenshaw & Curtis 1960.
+ */
+static int fit_series(const double *value, int n, double small, double bad,
+                      double *ret_power)
+{
+    double c[WCS_SERIES + 8], rest = 0.0;
+    int room = WCS_SERIES + 8, terms = 1;
+    for (int k = 0; k < room; k++) {
+        c[k] = 0.0;
+        for (int i = 0; i < n; i++) {
+            c[k] += value[i] * cos(pi * k * (i + 0.5) / n);
+        }
+        c[k] *= (k == 0 ? 1.0 : 2.0) / n;
+    }
+    for (int k = room - 1; k > 0 && terms == 1; k--) {
+        rest += fabs(c[k]);
+        if (rest > (k >= WCS_SERIES ? bad : small)) {
+            terms = k + 1;
+        }
+    }
+    if (terms > WCS_SERIES) {
+        return 0;
+    }
+    /* T0 = 1, T1 = t, Tk+1 = 2 t Tk - Tk-1 */
+    double before[WCS_SERIES] = {1.0}, now[WCS_SERIES] = {0.0, 1.0};
+    memset(ret_power, 0, WCS_SERIES * sizeof *ret_power);
+    ret_power[0] = c[0];
+    for (int k = 1; k < terms; k++) {
+        double next[WCS_SERIES];
+        for (int j = 0; j < WCS_SERIES; j++) {
+            ret_power[j] += c[k] * now[j];
+            next[j] = 2.0 * (j > 0 ? now[j - 1] : 0.0) - before[j];
+        }
+        memcpy(before, now, sizeof before);
+        memcpy(now, next, sizeof now);
+    }
+    return terms;
+}
+
+enum { nodes = 48 };
+
+static int prepare_series(const struct wcs *w, struct wcs_slice *s, int number,
+                          struct err *err)
+{
+    double y[nodes], zero[nodes] = {0.0}, lam[nodes], alpha[nodes], beta[nodes];
+    for (int i = 0; i < nodes; i++) {
+        y[i] = 0.5 * (w->y_slit_min + w->y_slit_max) +
+               0.5 * (w->y_slit_max - w->y_slit_min) * cos(pi * (i + 0.5) / nodes);
+        lam[i] = w->lam_mid;
+    }
+    slit_to_grating(w, s, nodes, zero, y, lam, alpha, beta);
+    /* rounding of IFUPOST's large coefficients leaves some 1e-12; 1e-12 of a direction is
+     * 3e-11 um with the coarsest grating */
+    int a = fit_series(alpha, nodes, 2e-12, 1e-9, s->alpha_in);
+    int b = fit_series(beta, nodes, 2e-12, 1e-9, s->beta_in);
+    if (a == 0 || b == 0) {
+        return err_set(err, ERR_REFERENCE,
+                       "slice %d: ifuslicer, ifupost and collimator do not give a "
+                       "smooth way from slit to grating",
+                       number);
+    }
+    s->n_terms = a > b ? a : b;
+    return 0;
+}
+
+int wcs_slice_prepare(const struct wcs *w, struct wcs_slice *s, int number,
+                      struct err *err)
+{
+    double zero[WCS_RUN] = {0.0}, lam[WCS_RUN], alpha[WCS_RUN];
+    const int n = WCS_SLIT_TABLE;
+    double step = (w->y_slit_max - w->y_slit_min) / (n - 1);
+    for (int i = 0; i < n; i++) {
+        s->y_slit[i] = i < n - 1 ? i * step + w->y_slit_min : w->y_slit_max;
+    }
+    for (int i = 0; i < WCS_RUN; i++) {
+        lam[i] = w->lam_mid;
+    }
+    for (int i = 0; i < n; i += WCS_RUN) {
+        size_t m = n - i < WCS_RUN ? (size_t)(n - i) : WCS_RUN;
+        slit_to_grating(w, s, m, zero, s->y_slit + i, lam, alpha, s->beta + i);
+    }
+    if (s->beta[0] > s->beta[n - 1]) {
+        for (int i = 0, j = n - 1; i < j; i++, j--) {
+            double beta = s->beta[i], y = s->y_slit[i];
+            s->beta[i] = s->beta[j];
+            s->y_slit[i] = s->y_slit[j];
+            s->beta[j] = beta;
+            s->y_slit[j] = y;
+        }
+    }
+    for (int i = 1; i < n; i++) {
+        if (!(s->beta[i] > s->beta[i - 1])) {
+            return err_set(err, ERR_REFERENCE,
+                           "slice %d: the direction onto the grating does not change "
+                           "steadily along the slit (ifuslicer, ifupost, collimator)",
+                           number);
+        }
+    }
+    s->beta_scale = (n - 1) / (s->beta[n - 1] - s->beta[0]);
+    return prepare_series(w, s, number, err);
+}
+
+/* ---- the prism ---- */
+
+static void glass_index(const struct wcs_glass *g, int n, const double *lam_m,
+                        double *ret_index)
+{
+    struct transform_glass t = {.tref_k = g->tref_k,
+                                .pref_atm = g->pref_atm,
+                                .temperature_k = g->temperature_k,
+                                .pressure_atm = g->pref_atm};
+    memcpy(t.kcoef, g->kcoef, sizeof t.kcoef);
+    memcpy(t.lcoef, g->lcoef, sizeof t.lcoef);
+    memcpy(t.tcoef, g->tcoef, sizeof t.tcoef);
+    transform_refraction_index(&t, n, lam_m, ret_index);
+}
+
+int wcs_glass_prepare(struct wcs_glass *g, const struct ref_disperser *d,
+                      double temperature_k, struct err *err)
+{
+    double angle = d->prism_angle * pi / 180.0;
+    g->sin2 = 2.0 * sin(angle) * cos(angle);
+    g->cos2 = 1.0 - 2.0 * sin(angle) * sin(angle);
+    g->tref_k = d->tref_k;
+    g->pref_atm = d->pref_atm;
+    g->temperature_k = temperature_k;
+    memcpy(g->kcoef, d->kcoef, sizeof g->kcoef);
+    memcpy(g->lcoef, d->lcoef, sizeof g->lcoef);
+    memcpy(g->tcoef, d->tcoef, sizeof g->tcoef);
+    /* 0.3 to 8.005 um in steps of 5 nm, from the longest: the index then ascends */
+    const int n = WCS_PRISM_TABLE;
+    for (int i = 0; i < n; i++) {
+        g->lam[i] = (0.3 + 0.005 * (n - 1 - i)) * 1e-6;
+    }
+    glass_index(g, n, g->lam, g->index);
+    for (int i = 1; i < n; i++) {
+        if (!(g->index[i] > g->index[i - 1])) {
+            return err_set(err, ERR_REFERENCE,
+                           "disperser: at %g K the prism's refraction index does not "
+                           "fall steadily from 0.3 to 8 um (kcoef, lcoef, tcoef)",
+                           temperature_k);
+        }
+    }
+    return 0;
+}
+
+/* The table wavelength(index) from the index: its points are far from even. */
+static double glass_wavelength(const struct wcs_glass *g, double index)
+{
+    int low = 0, high = WCS_PRISM_TABLE - 1;
+    if (!(index >= g->index[low] && index <= g->index[high])) {
+        return NAN;
+    }
+    while (high - low > 1) {
+        int mid = (low + high) / 2;
+        if (index >= g->index[mid]) {
+            low = mid;
+        } else {
+            high = mid;
+        }
+    }
+    double t = (index - g->index[low]) / (g->index[high] - g->index[low]);
+    return g->lam[low] * (1.0 - t) + g->lam[high] * t;
+}
+
+static double glass_table_index(const struct wcs_glass *g, double lam)
+{
+    double step = 0.005e-6, from = g->lam[WCS_PRISM_TABLE - 1];
+    double at = (lam - from) / step;
+    if (!(at >= 0.0 && at <= WCS_PRISM_TABLE - 1)) {
+        return NAN;
+    }
+    int k = (int)at;
+    k = k > WCS_PRISM_TABLE - 2 ? WCS_PRISM_TABLE - 2 : k;
+    double t = at - k;
+    int i = WCS_PRISM_TABLE - 1 - k;
+    return g->index[i] * (1.0 - t) + g->index[i - 1] * t;
+}
+
+/* ---- gwa <-> slit ---- */
+
+void wcs_gwa_to_slit(const struct wcs *w, const struct wcs_slice *s, size_t n,
+                     const double *alpha, const double *beta, double *y_slit,
+                     double *lam_m)
+{
+    double alpha_in[WCS_RUN], t[WCS_RUN];
+    for (size_t i = 0; i < n; i++) {
+        double y =
+            interpolate(s->beta, s->y_slit, WCS_SLIT_TABLE, s->beta_scale, -beta[i]);
+        y_slit[i] = y;
+        t[i] = scaled(w, y);
+        alpha_in[i] = 0.0;
+    }
+    for (int k = s->n_terms - 1; k >= 0; k--) {
+        for (size_t i = 0; i < n; i++) {
+            alpha_in[i] = alpha_in[i] * t[i] + s->alpha_in[k];
+        }
+    }
+    if (!w->glass) {
+        double factor = -w->velocity / w->groove_order;
+        for (size_t i = 0; i < n; i++) {
+            lam_m[i] = (alpha_in[i] + alpha[i]) * factor;
+        }
+        return;
+    }
+    const struct wcs_glass *g = w->glass;
+    for (size_t i = 0; i < n; i++) {
+        double a = alpha_in[i], b = series(s->beta_in, s->n_terms, t[i]);
+        double q = (alpha[i] + a * g->cos2) / g->sin2;
+        lam_m[i] = glass_wavelength(g, sqrt(q * q + a * a + b * b)) * w->velocity;
+    }
+}
+
+/*
+ * What leaves the grating or prism. Snell's law in the prism, in and out by the front
+ * and reflected at the back, comes to
+ * alpha_out = sin(2 A) sqrt(n^2 - alpha_in^2 - beta_in^2) - cos(2 A) alpha_in.
+ */
+static double disperse(const struct wcs *w, double alpha_in, double beta_in, double lam,
+                       double index)
+{
+    if (!w->glass) {
+        return -w->groove_order * lam - alpha_in;
+    }
+    double depth = sqrt(index * index - alpha_in * alpha_in - beta_in * beta_in);
+    return w->glass->sin2 * depth - w->glass->cos2 * alpha_in;
+}
+
+void wcs_slit_to_gwa(const struct wcs *w, const struct wcs_slice *s, size_t n,
+                     const double *x_slit, const double *y_slit, const double *lam_m,
+                     double *alpha, double *beta)
+{
+    double a[WCS_RUN], b[WCS_RUN], lam[WCS_RUN], index[WCS_RUN] = {0.0};
+    slit_to_grating(w, s, n, x_slit, y_slit, lam_m, a, b);
+    for (size_t i = 0; i < n; i++) {
+        lam[i] = lam_m[i] / w->velocity;
+    }
+    if (w->glass) {
+        glass_index(w->glass, (int)n, lam, index);
+    }
+    for (size_t i = 0; i < n; i++) {
+        alpha[i] = disperse(w, a[i], b[i], lam[i], index[i]);
+        beta[i] = -b[i];
+    }
+}
+
+/* beta_in of the table at y_slit; beyond its ends along the series. */
+static double table_beta(const struct wcs *w, const struct wcs_slice *s, double y)
+{
+    const int n = WCS_SLIT_TABLE;
+    bool up = s->y_slit[n - 1] > s->y_slit[0];
+    double first = up ? s->y_slit[0] : -s->y_slit[0];
+    double at = up ? y : -y;
+    double step = (w->y_slit_max - w->y_slit_min) / (n - 1);
+    double k = (at - first) / step;
+    if (!(k >= 0.0 && k <= n - 1)) {
+        return series(s->beta_in, s->n_terms, scaled(w, y));
+    }
+    int j = (int)k > n - 2 ? n - 2 : (int)k;
+    double t = (y - s->y_slit[j]) / (s->y_slit[j + 1] - s->y_slit[j]);
+    return s->beta[j] * (1.0 - t) + s->beta[j + 1] * t;
+}
+
+void wcs_slit_to_gwa_exact(const struct wcs *w, const struct wcs_slice *s, size_t n,
+                           const double *x_slit, const double *y_slit,
+                           const double *lam_m, double *alpha, double *beta)
+{
+    double zero[WCS_RUN] = {0.0}, a[WCS_RUN], b[WCS_RUN], a0[WCS_RUN], b0[WCS_RUN];
+    slit_to_grating(w, s, n, x_slit, y_slit, lam_m, a, b);
+    slit_to_grating(w, s, n, zero, y_slit, lam_m, a0, b0);
+    for (size_t i = 0; i < n; i++) {
+        double da = a[i] - a0[i], db = b[i] - b0[i];
+        double a_in = series(s->alpha_in, s->n_terms, scaled(w, y_slit[i]));
+        double b_in = series(s->beta_in, s->n_terms, scaled(w, y_slit[i]));
+        double lam = lam_m[i] / w->velocity;
+        double index = w->glass ? glass_table_index(w->glass, lam) : 0.0;
+        alpha[i] = disperse(w, a_in + da, b_in + db, lam, index);
+        beta[i] = -(table_beta(w, s, y_slit[i]) + db);
+    }
+}
+
+/* ---- slit <-> slicer ---- */
+
+void wcs_slit_to_slicer(const struct wcs *w, const struct wcs_slice *s, size_t n,
+                        const double *y_slit, double *across_m, double *along_m)
+{
+    for (size_t i = 0; i < n; i++) {
+        across_m[i] = y_slit[i] == y_slit[i] ? s->x : (double)NAN;
+        along_m[i] = y_slit[i] * s->size_y + s->y;
+    }
+    double *const at[2] = {across_m, along_m};
+    transform_eval(w->slicer_plane.forward, n, (const double *const *)at, at);
+}
+
+void wcs_slicer_to_slit(const struct wcs *w, const struct wcs_slice *s, size_t n,
+                        const double *across_m, const double *along_m, double *x_slit,
+                        double *y_slit)
+{
+    const double *const in[2] = {across_m, along_m};
+    double *const out[2] = {x_slit, y_slit};
+    transform_eval(w->slicer_plane.inverse, n, in, out);
+    for (size_t i = 0; i < n; i++) {
+        x_slit[i] = (x_slit[i] - s->x) / s->size_x;
+        y_slit[i] = (y_slit[i] - s->y) / s->size_y;
+    }
+}
