@@ -7,9 +7,6 @@
 #include "common/data/dq.h"
 #include "common/data/wcs.h"
 
-/* Weak: without the WCS in the program there is none to release. */
-#pragma weak wcs_release
-
 struct exposure *exposure_new(int nx, int ny, struct err *err)
 {
     struct exposure *e = mem_calloc(1, sizeof *e, err);
