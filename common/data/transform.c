@@ -53,13 +53,6 @@ int transform_compile(const struct transform *t, struct err *err)
     if (atomic_load_explicit(&mine->program, memory_order_acquire) != NULL) {
         return 0;
     }
-    for (size_t i = 0; i < t->n_sub; i++) {
-        int rc = transform_compile(t->sub[i], err);
-
-        if (rc != 0) {
-            return rc;
-        }
-    }
     int rc = program_make(t, &made, err);
 
     if (rc != 0) {

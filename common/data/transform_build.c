@@ -69,6 +69,7 @@ static struct transform *hang(struct transform *t, struct transform *a,
     t->a = a;
     t->b = b;
     t->depth = 1 + (b != NULL && b->depth > a->depth ? b->depth : a->depth);
+    t->nested = b != NULL && b->nested > a->nested ? b->nested : a->nested;
     t->weight = 1 + a->weight + (b != NULL ? b->weight : 0);
     if (t->depth > TRANSFORM_MAX_DEPTH || t->weight > TRANSFORM_MAX_WEIGHT) {
         err_set(err, ERR_REFERENCE,

@@ -56,6 +56,13 @@ struct transform *transform_constant(int n_in, double value, struct err *err);
 struct transform *transform_polynomial1d(int n, const double *coef,
                                          const double *domain, const double *window,
                                          struct err *err);
+/*
+ * A series of chebyshev, legendre or hermite polynomials in one or two variables: coef is
+ * nx x ny (ny = 1 in one), the index of y fast. domain, window: as above.
+ */
+struct transform *transform_ortho(const char *type, int n_axes, int nx, int ny,
+                                  const double *coef, const double *domain,
+                                  const double *window, struct err *err);
 /* A table's value for x outside its points. */
 enum transform_outside {
     TRANSFORM_OUTSIDE_FILL,       /* the fill value */
@@ -99,6 +106,10 @@ struct transform *transform_tabular2d(int nx, const double *x, int ny, const dou
                                       const double *values, bool nearest,
                                       enum transform_outside outside, double fill,
                                       struct err *err);
+
+/* The value of the nearest pixel of a picture values[ny][nx]; `none` outside of it. */
+struct transform *transform_lookup(size_t nx, size_t ny, const double *values,
+                                   double none, struct err *err);
 
 /* ---- directions and rotations ---- */
 
@@ -150,6 +161,11 @@ struct transform_glass {
 /* Refraction index at n wavelengths in metres. */
 void transform_refraction_index(const struct transform_glass *glass, int n,
                                 const double *wavelength_m, double *ret_index);
+/* Wavelength in micrometres to the index; `thermal`: with temperature and pressure. */
+struct transform *transform_glass_index(const struct transform_glass *glass,
+                                        bool thermal, struct err *err);
+/* (index, x, y, z) of a direction to (x, y, z) behind the surface. */
+struct transform *transform_snell3d(struct err *err);
 /* (wavelength m, alpha_in, beta_in, z_in) to (alpha_out, beta_out, z_out). */
 struct transform *transform_snell(double prism_angle_deg,
                                   const struct transform_glass *glass, struct err *err);

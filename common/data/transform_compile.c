@@ -213,6 +213,13 @@ static int leaf_of(struct compiler *c, const struct transform *leaf, const int *
 {
     bool all_const = leaf->n_sub == 0;
 
+    for (size_t i = 0; i < leaf->n_sub; i++) {
+        int rc = transform_compile(leaf->sub[i], c->err);
+
+        if (rc != 0) {
+            return rc;
+        }
+    }
     for (int i = 0; i < leaf->n_in; i++) {
         all_const = all_const && c->values[in[i]].kind == VALUE_CONST;
     }

@@ -65,6 +65,7 @@ struct transform {
     size_t n_par;
     struct transform **sub;
     size_t n_sub;
+    int nested;   /* selectors within selectors */
     char *origin; /* "file: path in the tree", or NULL */
     _Atomic(struct program *) program;
 };
@@ -80,17 +81,21 @@ void transform_set_origin(struct transform *t, const char *file, const char *pat
 
 /* The operations of + - * / ^ (two inputs, one output), by their sign; NULL: unknown. */
 const struct transform_op *transform_arithmetic_op(char sign);
+/* ret: scale and offset of the map from domain to window (double[2]; NULL: [-1, 1]). */
+int transform_map_domain(const double *domain, const double *window, double ret[2],
+                         struct err *err);
 /* Operations that the compiler simplifies by. */
 extern const struct transform_op transform_op_shift, transform_op_scale;
 
 /*
- * The selector: input `label` (at position at_in) chooses which sub-transform the other
- * inputs go through; the label is an output too at position at_out (-1: it is not).
- * Labels without a transform give NaN. Takes over the subs.
+ * The selector: the input at position at_in is a label; the first i with
+ * low[i] <= label <= high[i] says which of n sub-transforms the other inputs go through.
+ * The label becomes an output at position at_out (-1: it does not). Where no interval
+ * holds the label, outputs are `none`. Takes over the subs (also on failure).
  */
-struct transform *transform_select(size_t n, const double *labels,
+struct transform *transform_select(size_t n, const double *low, const double *high,
                                    struct transform *const *subs, int at_in, int at_out,
-                                   struct err *err);
+                                   double none, struct err *err);
 
 /* Doubles of scratch on the stack of transform_eval (128 KB): slots times run length. */
 #define PROGRAM_SCRATCH 16384

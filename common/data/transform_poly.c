@@ -10,9 +10,8 @@
 
 enum { PAR_DEGREE, PAR_X_SCALE, PAR_X_OFFSET, PAR_Y_SCALE, PAR_Y_OFFSET, PAR_COEF };
 
-/* window from domain: x becomes offset + scale x. */
-static int map_domain(const double *domain, const double *window, double *scale,
-                      double *offset, struct err *err)
+int transform_map_domain(const double *domain, const double *window, double ret[2],
+                         struct err *err)
 {
     static const double unit[2] = {-1.0, 1.0};
 
@@ -24,8 +23,8 @@ static int map_domain(const double *domain, const double *window, double *scale,
         return err_set(err, ERR_REFERENCE, "polynomial domain %g..%g is empty",
                        domain[0], domain[1]);
     }
-    *scale = (window[1] - window[0]) / width;
-    *offset = (window[0] * domain[1] - window[1] * domain[0]) / width;
+    ret[0] = (window[1] - window[0]) / width;
+    ret[1] = (window[0] * domain[1] - window[1] * domain[0]) / width;
     return 0;
 }
 
@@ -115,7 +114,7 @@ struct transform *transform_polynomial2d(int degree, const double *coef,
                                          struct err *err)
 {
     struct transform *t = NULL;
-    double xs, xo, ys, yo;
+    double x[2], y[2];
     const size_t n = (size_t)degree + 1;
 
     if (degree < 0 || degree > 100) {
@@ -123,9 +122,9 @@ struct transform *transform_polynomial2d(int degree, const double *coef,
                 degree);
         return NULL;
     }
-    if (map_domain(domain, window, &xs, &xo, err) != 0 ||
-        map_domain(domain ? domain + 2 : NULL, window ? window + 2 : NULL, &ys, &yo,
-                   err) != 0) {
+    if (transform_map_domain(domain, window, x, err) != 0 ||
+        transform_map_domain(domain ? domain + 2 : NULL, window ? window + 2 : NULL, y,
+                             err) != 0) {
         return NULL;
     }
     t = transform_leaf(&op_polynomial2d, 2, 1, PAR_COEF + n * (n + 1) / 2, NULL, err);
@@ -133,10 +132,10 @@ struct transform *transform_polynomial2d(int degree, const double *coef,
         double *to = t->par + PAR_COEF;
 
         t->par[PAR_DEGREE] = degree;
-        t->par[PAR_X_SCALE] = xs;
-        t->par[PAR_X_OFFSET] = xo;
-        t->par[PAR_Y_SCALE] = ys;
-        t->par[PAR_Y_OFFSET] = yo;
+        t->par[PAR_X_SCALE] = x[0];
+        t->par[PAR_X_OFFSET] = x[1];
+        t->par[PAR_Y_SCALE] = y[0];
+        t->par[PAR_Y_OFFSET] = y[1];
         for (int j = degree; j >= 0; j--) {
             for (int i = degree - j; i >= 0; i--) {
                 *to++ = coef[(size_t)i * n + (size_t)j];
@@ -173,19 +172,19 @@ struct transform *transform_polynomial1d(int n, const double *coef,
                                          struct err *err)
 {
     struct transform *t = NULL;
-    double scale, offset;
+    double map[2];
 
     if (n < 1 || n > 1000) {
         err_set(err, ERR_REFERENCE, "polynomial of %d coefficients; 1 to 1000", n);
         return NULL;
     }
-    if (map_domain(domain, window, &scale, &offset, err) != 0) {
+    if (transform_map_domain(domain, window, map, err) != 0) {
         return NULL;
     }
     t = transform_leaf(&op_polynomial1d, 1, 1, 2 + (size_t)n, NULL, err);
     if (t != NULL) {
-        t->par[0] = scale;
-        t->par[1] = offset;
+        t->par[0] = map[0];
+        t->par[1] = map[1];
         for (int i = 0; i < n; i++) {
             t->par[2 + i] = coef[n - 1 - i];
         }

@@ -100,7 +100,56 @@ void transform_refraction_index(const struct transform_glass *glass, int n,
     }
 }
 
+static void run_glass_index(const struct transform *leaf, size_t n,
+                            const double *const *in, double *const *out)
+{
+    struct transform_glass glass;
+
+    memcpy(&glass, leaf->par + 1, sizeof(glass));
+    for (size_t i = 0; i < n; i++) {
+        out[0][i] = leaf->par[0] != 0.0 ? zemax(in[0][i], &glass)
+                                        : sellmeier(in[0][i], glass.kcoef, glass.lcoef);
+    }
+}
+
+static const struct transform_op op_glass_index = {"sellmeier", run_glass_index, NULL};
+
+struct transform *transform_glass_index(const struct transform_glass *glass,
+                                        bool thermal, struct err *err)
+{
+    struct transform *t = transform_leaf(
+        &op_glass_index, 1, 1, 1 + sizeof(*glass) / sizeof(double), NULL, err);
+
+    if (t != NULL) {
+        t->par[0] = thermal;
+        memcpy(t->par + 1, glass, sizeof(*glass));
+    }
+    return t;
+}
+
 /* ---- the prism ---- */
+
+static void run_snell3d(const struct transform *leaf, size_t n, const double *const *in,
+                        double *const *out)
+{
+    (void)leaf;
+    for (size_t i = 0; i < n; i += 8) {
+        for (size_t k = i; k < i + 8; k++) {
+            const double x = in[1][k] / in[0][k], y = in[2][k] / in[0][k];
+
+            out[0][k] = x;
+            out[1][k] = y;
+            out[2][k] = sqrt(1.0 - x * x - y * y);
+        }
+    }
+}
+
+static const struct transform_op op_snell3d = {"snell3d", run_snell3d, NULL};
+
+struct transform *transform_snell3d(struct err *err)
+{
+    return transform_leaf(&op_snell3d, 4, 3, 0, NULL, err);
+}
 
 enum { PAR_SIN, PAR_COS, PAR_GLASS };
 

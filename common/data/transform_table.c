@@ -1,11 +1,14 @@
 #include <math.h>
 #include <string.h>
+#include "common/base/mem.h"
 #include "common/data/transform_impl.h"
 
 /*
  * Tables. par: kind, outside, fill, nx, ny (0 in one dimension), x points, y points,
  * values. As scipy.interpolate.interpn computes them, corner by corner.
  */
+
+#define MAX_VALUES ((size_t)100000000)
 
 enum { PAR_NEAREST, PAR_OUTSIDE, PAR_FILL, PAR_NX, PAR_NY, PAR_POINTS };
 
@@ -165,7 +168,7 @@ static struct transform *table(size_t nx, size_t ny, const double *x, const doub
                 "a table needs two or more points that rise (or fall) strictly");
         return NULL;
     }
-    if (nx > 100000000 / columns) {
+    if (nx > MAX_VALUES / columns) {
         err_set(err, ERR_REFERENCE, "a table of %zu x %zu values is too large", nx,
                 columns);
         return NULL;
@@ -224,4 +227,42 @@ struct transform *transform_tabular2d(int nx, const double *x, int ny, const dou
         return NULL;
     }
     return table((size_t)nx, (size_t)ny, x, y, values, nearest, outside, fill, err);
+}
+
+/* ---- a picture of labels: none, nx, ny, values ---- */
+
+static void run_lookup(const struct transform *leaf, size_t n, const double *const *in,
+                       double *const *out)
+{
+    const double nx = leaf->par[1], ny = leaf->par[2];
+
+    for (size_t i = 0; i < n; i++) {
+        const double x = floor(in[0][i] + 0.5), y = floor(in[1][i] + 0.5);
+        const bool inside = x >= 0.0 && x < nx && y >= 0.0 && y < ny;
+
+        out[0][i] =
+            inside ? leaf->par[3 + (size_t)y * (size_t)nx + (size_t)x] : leaf->par[0];
+    }
+}
+
+static const struct transform_op op_lookup = {"label_mapper", run_lookup, NULL};
+
+struct transform *transform_lookup(size_t nx, size_t ny, const double *values,
+                                   double none, struct err *err)
+{
+    size_t n;
+    struct transform *t;
+
+    if (mem_mul(nx, ny, &n) != 0 || n == 0 || n > MAX_VALUES) {
+        err_set(err, ERR_REFERENCE, "a picture of %zu x %zu labels", nx, ny);
+        return NULL;
+    }
+    t = transform_leaf(&op_lookup, 2, 1, 3 + n, NULL, err);
+    if (t != NULL) {
+        t->par[0] = none;
+        t->par[1] = (double)nx;
+        t->par[2] = (double)ny;
+        memcpy(t->par + 3, values, n * sizeof(double));
+    }
+    return t;
 }
