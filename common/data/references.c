@@ -14,11 +14,13 @@
 #include "common/data/reference_cache.h"
 #include "common/data/reference_index.h"
 
-/* A hash that was taken, and of which state of the file. */
+/* What is remembered of one state of a file: its hash, and the type it says it is. */
 struct hashed {
     char *path;
     struct stat st;
     char sha256[65];
+    bool has_type;
+    char type[24];
 };
 
 struct references {
@@ -93,8 +95,8 @@ static bool same_state(const struct stat *a, const struct stat *b)
 }
 
 /* The remembered hash of this state of the file. Lock held. */
-static const struct hashed *find_hash(const struct references *refs, const char *path,
-                                      const struct stat *st)
+static struct hashed *find_hash(const struct references *refs, const char *path,
+                                const struct stat *st)
 {
     for (size_t i = 0; i < refs->n_hashes; i++) {
         if (!strcmp(refs->hashes[i].path, path) &&
@@ -118,22 +120,20 @@ static int look(const char *path, struct stat *st, struct err *err)
     return 0;
 }
 
-/* The hash of a file, taken once for each state of it. Lock held (references are hashed
- * once per process; two threads that ask for the same one would both wait anyway). */
-static int hash_of(struct references *refs, const char *path, char ret[65],
-                   struct err *err)
+/* The record of a file as it is now, hashed if it is new. Valid until the next call.
+ * Lock held: each file is hashed once, and whoever asks for it would wait anyway. */
+static int remember(struct references *refs, const char *path, struct hashed **ret,
+                    struct err *err)
 {
-    struct stat st;
-    int code = look(path, &st, err);
+    struct hashed fresh = {0};
+    int code = look(path, &fresh.st, err);
     if (code) {
         return code;
     }
-    const struct hashed *known = find_hash(refs, path, &st);
-    if (known) {
-        memcpy(ret, known->sha256, 65);
+    *ret = find_hash(refs, path, &fresh.st);
+    if (*ret) {
         return 0;
     }
-    struct hashed fresh = {.st = st};
     code = sha256_file(path, fresh.sha256, NULL, err);
     if (code) {
         return code;
@@ -148,9 +148,42 @@ static int hash_of(struct references *refs, const char *path, char ret[65],
     if (!fresh.path) {
         return ERR_NOMEM;
     }
-    refs->hashes[refs->n_hashes++] = fresh;
-    memcpy(ret, fresh.sha256, 65);
+    *ret = &refs->hashes[refs->n_hashes++];
+    **ret = fresh;
     return 0;
+}
+
+static int hash_of(struct references *refs, const char *path, char ret[65],
+                   struct err *err)
+{
+    struct hashed *h = NULL;
+    int code = remember(refs, path, &h, err);
+    if (!code) {
+        memcpy(ret, h->sha256, 65);
+    }
+    return code;
+}
+
+/* What the file says it is, "" if nothing, and its hash. Lock held. */
+static int type_of(struct references *refs, const char *path, char ret_type[24],
+                   char ret_hash[65], struct err *err)
+{
+    struct hashed *h = NULL;
+    int code = remember(refs, path, &h, err);
+    if (!code && !h->has_type) {
+        struct reference_entry e = {0};
+        code = reference_entry_read(path, &e, err);
+        if (!code) {
+            memcpy(h->type, e.type, sizeof h->type);
+            h->has_type = true;
+        }
+        reference_entry_done(&e);
+    }
+    if (!code) {
+        memcpy(ret_type, h->type, 24);
+        memcpy(ret_hash, h->sha256, 65);
+    }
+    return code;
 }
 
 static int fill(struct reference_choice *choice, const char *type, const char *path,
@@ -170,30 +203,18 @@ static int fill(struct reference_choice *choice, const char *type, const char *p
 static int choose_override(struct references *refs, const char *type, const char *path,
                            struct reference_choice *choice, struct err *err)
 {
-    struct reference_entry e = {0};
-    struct stat st;
-    char wanted[24];
+    char is[24], wanted[24];
     reference_type_fold(type, wanted);
-    int code = look(path, &st, err);
-    if (!code) {
-        code = reference_entry_read(path, &e, err);
-    }
-    if (code) {
-        return code;
-    }
-    if (e.type[0] && strcmp(e.type, wanted)) {
+    pthread_mutex_lock(&refs->lock);
+    int code = type_of(refs, path, is, choice->sha256, err);
+    pthread_mutex_unlock(&refs->lock);
+    if (!code && is[0] && strcmp(is, wanted)) {
         code = err_set(err, ERR_REFERENCE,
                        "reference file %s is of type '%s', but was given for '%s'",
-                       path, e.type, type);
+                       path, is, type);
     }
-    reference_entry_done(&e);
     if (!code) {
         code = fill(choice, type, path, err);
-    }
-    if (!code) {
-        pthread_mutex_lock(&refs->lock);
-        code = hash_of(refs, path, choice->sha256, err);
-        pthread_mutex_unlock(&refs->lock);
     }
     if (!code) {
         snprintf(choice->reason, sizeof choice->reason, "named outright");
