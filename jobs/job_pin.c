@@ -1,0 +1,135 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/base/path.h"
+#include "common/base/sha256.h"
+#include "common/data/exposure_io.h"
+#include "jobs/job.h"
+#include "jobs/job_plan.h"
+
+int job_check(const struct job *job, struct err *err)
+{
+    struct job_plan plan;
+    int code = job_plan_make(job, &plan, err);
+    if (code) {
+        return code;
+    }
+    job_plan_done(&plan);
+    for (size_t i = 0; i < job->n_inputs && !code; i++) {
+        struct exposure *e = NULL;
+        code = exposure_read_headers(job->inputs[i].path, &e, err);
+        exposure_free(e);
+    }
+    return code;
+}
+
+static int pin(struct job *job, size_t *room, const struct exposure_meta *meta,
+               const struct reference_choice *choice, struct err *err)
+{
+    if (job->n_references == *room) {
+        size_t more = *room ? 2 * *room : 32;
+        struct job_reference *grown =
+            mem_realloc(job->references, more, sizeof *grown, err);
+        if (!grown) {
+            return ERR_NOMEM;
+        }
+        job->references = grown;
+        *room = more;
+    }
+    struct job_reference *r = &job->references[job->n_references++];
+    *r = (struct job_reference){0};
+    memcpy(r->type, choice->type, sizeof r->type);
+    memcpy(r->sha256, choice->sha256, sizeof r->sha256);
+    r->input = mem_strdup(meta->filename, err);
+    r->path = realpath(choice->path, NULL);
+    if (!r->path) {
+        r->path = mem_strdup(choice->path, err);
+    }
+    return r->input && r->path ? 0 : ERR_NOMEM;
+}
+
+static int pin_exposure(struct job *job, const struct job_plan *plan, size_t *room,
+                        struct references *refs, const struct exposure_meta *meta,
+                        struct err *err)
+{
+    int code = 0;
+    for (int i = 0; i <= plan->last && !code; i++) {
+        const struct stage *stage = plan->recipe->steps[i].stage;
+        if (!job_plan_runs(plan, i)) {
+            continue;
+        }
+        for (const char *const *t = stage->reference_types; *t && !code; t++) {
+            struct reference_choice choice;
+            const char *override = recipe_override(plan->settings, stage->name, *t);
+            code = references_choose(refs, *t, meta, override, &choice, err);
+            if (!code) {
+                code = pin(job, room, meta, &choice, err);
+            } else {
+                err_prefix(err, "%s", stage->name);
+            }
+        }
+    }
+    return code;
+}
+
+/* A path that means the same whatever the working folder is. */
+static int make_absolute(char **path, struct err *err)
+{
+    char *real = realpath(*path, NULL);
+    if (!real) {
+        return err_set(err, ERR_IO, "%s: %m", *path);
+    }
+    free(*path);
+    *path = real;
+    return 0;
+}
+
+int job_pin(struct job *job, struct references *refs, struct err *err)
+{
+    struct job_plan plan = {0};
+    struct exposure *first = NULL;
+    size_t room = 0;
+    int code = job_plan_make(job, &plan, err);
+    if (code) {
+        return code;
+    }
+    for (size_t i = 0; i < job->n_references; i++) {
+        free(job->references[i].input);
+        free(job->references[i].path);
+    }
+    free(job->references);
+    job->references = NULL;
+    job->n_references = 0;
+    if (job->reference_folder) {
+        code = make_absolute(&job->reference_folder, err);
+    }
+    for (size_t i = 0; i < job->n_inputs && !code; i++) {
+        struct exposure *e = NULL;
+        code = exposure_read_headers(job->inputs[i].path, &e, err);
+        if (!code && first) {
+            code = job_check_group(&first->meta, &e->meta, err);
+        }
+        if (!code) {
+            code = make_absolute(&job->inputs[i].path, err);
+        }
+        if (!code && !job->inputs[i].sha256[0]) {
+            code = sha256_file(job->inputs[i].path, job->inputs[i].sha256, NULL, err);
+        }
+        if (!code) {
+            code = pin_exposure(job, &plan, &room, refs, &e->meta, err);
+        }
+        if (first || code) {
+            exposure_free(e);
+        } else {
+            first = e;
+        }
+    }
+    if (!code && !job->product_name && !strcmp(job->recipe, "spec3")) {
+        job->product_name = job_group_base(&first->meta, err);
+        code = job->product_name ? 0 : ERR_NOMEM;
+    }
+    exposure_free(first);
+    job_plan_done(&plan);
+    return code;
+}

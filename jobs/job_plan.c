@@ -1,0 +1,221 @@
+#include "jobs/job_plan.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/base/path.h"
+
+char *job_input_base(const char *path, struct err *err)
+{
+    static const char *const ends[] = {"_rate", "_rateints", "_cal"};
+    char *base = mem_strdup(path_base(path), err);
+    if (!base) {
+        return NULL;
+    }
+    char *dot = strstr(base, ".fits");
+    if (dot && (!strcmp(dot, ".fits") || !strcmp(dot, ".fits.gz"))) {
+        *dot = 0;
+    }
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        if (path_has_suffix(base, ends[i])) {
+            base[strlen(base) - strlen(ends[i])] = 0;
+            break;
+        }
+    }
+    return base;
+}
+
+char *job_group_base(const struct exposure_meta *meta, struct err *err)
+{
+    char target[72] = "";
+    if (!path_slug(meta->target_name, target, sizeof target)) {
+        strcpy(target, "unknown");
+    }
+    char *name = mem_printf(
+        err, "jw%05ld-o%03ld_%s_nirspec_%s-%s", strtol(meta->program, NULL, 10),
+        strtol(meta->observation, NULL, 10), target, meta->grating, meta->filter);
+    for (char *c = name; c && *c; c++) {
+        *c = (char)tolower((unsigned char)*c);
+    }
+    return name;
+}
+
+static int check_inputs(const struct job *job, struct err *err)
+{
+    if (job->n_inputs == 0) {
+        return err_set(err, ERR_INPUT, "no input file: %s needs at least one exposure",
+                       job->recipe);
+    }
+    if (!strcmp(job->recipe, "spec2") && job->n_inputs != 1) {
+        return err_set(err, ERR_INPUT, "spec2 works on one exposure, not on %zu",
+                       job->n_inputs);
+    }
+    for (size_t i = 0; i < job->n_inputs; i++) {
+        char *base = job_input_base(job->inputs[i].path, err);
+        bool safe = base && path_is_safe_name(base);
+        free(base);
+        if (!base) {
+            return ERR_NOMEM;
+        }
+        if (!safe) {
+            return err_set(
+                err, ERR_INPUT,
+                "%s: the file name must consist of letters, digits and . _ + "
+                "- = only, because products are named after it",
+                job->inputs[i].path);
+        }
+        for (size_t k = 0; k < i; k++) {
+            if (!strcmp(path_base(job->inputs[i].path),
+                        path_base(job->inputs[k].path))) {
+                return err_set(err, ERR_INPUT, "%s: given twice (also as %s)",
+                               job->inputs[i].path, job->inputs[k].path);
+            }
+        }
+    }
+    return 0;
+}
+
+/* A stage that is to be stopped at or saved must be there and run. */
+static int find_wanted(const struct job_plan *plan, const char *option,
+                       const char *name, int *ret, struct err *err)
+{
+    int code = recipe_step_find(plan->recipe, name, ret, err);
+    if (!code && !plan->recipe->steps[*ret].stage) {
+        code = err_set(err, ERR_PARAM, "stage %s is not built yet", name);
+    } else if (!code && plan->recipe->steps[*ret].on_open) {
+        code = err_set(err, ERR_PARAM, "stage %s writes nothing in %s", name,
+                       plan->recipe->name);
+    } else if (!code && recipe_is_skipped(plan->settings, *ret)) {
+        code = err_set(err, ERR_PARAM, "stage %s is skipped", name);
+    }
+    return code ? err_prefix(err, "%s", option) : 0;
+}
+
+int job_plan_make(const struct job *job, struct job_plan *ret, struct err *err)
+{
+    struct job_plan plan = {.job = job};
+    plan.recipe = job->recipe ? recipe_find(job->recipe) : NULL;
+    if (!plan.recipe) {
+        return err_set(err, ERR_PARAM, "no recipe '%s': there are spec2 and spec3",
+                       job->recipe ? job->recipe : "");
+    }
+    assert(plan.recipe->n_steps <= JOB_MAX_STEPS);
+    plan.last = plan.recipe->n_steps - 1;
+    int code = check_inputs(job, err);
+    if (!code) {
+        code = recipe_settings_new(plan.recipe, &plan.settings, err);
+    }
+    for (size_t i = 0; i < job->n_settings && !code; i++) {
+        code = recipe_set(plan.settings, job->settings[i].stage, job->settings[i].name,
+                          job->settings[i].value, err);
+    }
+    if (!code && job->stop_after) {
+        code = find_wanted(&plan, "stop-after", job->stop_after, &plan.last, err);
+        if (!code) {
+            plan.save[plan.last] = true;
+        }
+    }
+    for (size_t i = 0; i < job->n_save && !code; i++) {
+        int step = 0;
+        code = find_wanted(&plan, "save", job->save[i], &step, err);
+        if (!code && step > plan.last) {
+            code = err_set(err, ERR_PARAM, "save: stage %s is not reached (%s)",
+                           job->save[i], job->stop_after);
+        }
+        if (!code) {
+            plan.save[step] = true;
+        }
+    }
+    if (code) {
+        job_plan_done(&plan);
+        return code;
+    }
+    *ret = plan;
+    return 0;
+}
+
+void job_plan_done(struct job_plan *plan)
+{
+    recipe_settings_free(plan->settings);
+    *plan = (struct job_plan){0};
+}
+
+bool job_plan_runs(const struct job_plan *plan, int i)
+{
+    return i <= plan->last && plan->recipe->steps[i].stage &&
+           !recipe_is_skipped(plan->settings, i);
+}
+
+static const struct job_reference *find_pin(const struct job *job, const char *type,
+                                            const char *filename)
+{
+    for (size_t i = 0; i < job->n_references; i++) {
+        if (!strcmp(job->references[i].type, type) &&
+            !strcmp(job->references[i].input, filename)) {
+            return &job->references[i];
+        }
+    }
+    return NULL;
+}
+
+const char *job_plan_override(const struct job_plan *plan, const char *stage,
+                              const char *type, const struct exposure_meta *meta)
+{
+    const char *path = recipe_override(plan->settings, stage, type);
+    if (!path) {
+        const struct job_reference *pin = find_pin(plan->job, type, meta->filename);
+        path = pin ? pin->path : NULL;
+    }
+    return path;
+}
+
+int job_plan_check_pins(const struct job_plan *plan, struct references *refs,
+                        const struct exposure_meta *meta, struct err *err)
+{
+    int code = 0;
+    for (int i = 0; i <= plan->last && plan->job->n_references && !code; i++) {
+        if (!job_plan_runs(plan, i)) {
+            continue;
+        }
+        const char *const *type = plan->recipe->steps[i].stage->reference_types;
+        for (; *type && !code; type++) {
+            const struct job_reference *pin =
+                find_pin(plan->job, *type, meta->filename);
+            struct reference_choice choice;
+            if (!pin) {
+                code = err_set(err, ERR_REFERENCE,
+                               "the manifest names references, but none of type '%s' "
+                               "for %s",
+                               *type, meta->filename);
+                break;
+            }
+            code = references_choose(refs, *type, meta, pin->path, &choice, err);
+            if (!code && pin->sha256[0] && strcmp(choice.sha256, pin->sha256)) {
+                code =
+                    err_set(err, ERR_REFERENCE,
+                            "reference file %s has changed: SHA-256 %s, the manifest "
+                            "says %s",
+                            pin->path, choice.sha256, pin->sha256);
+            }
+        }
+    }
+    return code;
+}
+
+int job_check_group(const struct exposure_meta *first,
+                    const struct exposure_meta *other, struct err *err)
+{
+    if (strcmp(first->grating, other->grating) ||
+        strcmp(first->filter, other->filter)) {
+        return err_set(
+            err, ERR_INPUT,
+            "spec3 takes one disperser and filter at a time: %s has %s/%s, %s "
+            "has %s/%s",
+            first->filename, first->filter, first->grating, other->filename,
+            other->filter, other->grating);
+    }
+    return 0;
+}

@@ -1,0 +1,53 @@
+#ifndef IFUD_JOBS_JOB_PLAN_H
+#define IFUD_JOBS_JOB_PLAN_H
+
+#include <stdbool.h>
+#include "common/base/err.h"
+#include "jobs/job.h"
+#include "stages/recipe.h"
+
+/*
+ * A job checked against its recipe: what will run, with which parameters.
+ * Ownership: job_plan_done. Thread: made by one, then read by any.
+ * Test: tests/jobs/test_job.c
+ */
+
+#define JOB_MAX_STEPS 32
+
+struct job_plan {
+    const struct job *job; /* borrowed */
+    const struct recipe *recipe;
+    struct recipe_settings *settings;
+    int last;                 /* index of the last step that may run */
+    bool save[JOB_MAX_STEPS]; /* its product was asked for */
+};
+
+int job_plan_make(const struct job *job, struct job_plan *ret, struct err *err);
+void job_plan_done(struct job_plan *plan);
+
+/* Does step i run? (built, not skipped, not after stop_after) */
+bool job_plan_runs(const struct job_plan *plan, int i);
+
+/* Name of products: "jw..._nrs1_rate.fits.gz" -> "jw..._nrs1". The caller frees. */
+char *job_input_base(const char *path, struct err *err);
+
+/*
+ * spec3: "jwPPPPP-oOOO_<target>_nirspec_<grating>-<filter>", lower case, from the headers
+ * of the first exposure. The caller frees.
+ */
+char *job_group_base(const struct exposure_meta *meta, struct err *err);
+
+/* Path that overrides a type for a stage and an exposure: what was set, else the pin of
+ * the manifest, else NULL. */
+const char *job_plan_override(const struct job_plan *plan, const char *stage,
+                              const char *type, const struct exposure_meta *meta);
+
+/* Every pin is there and has the content that the manifest says (ERR_REFERENCE). */
+int job_plan_check_pins(const struct job_plan *plan, struct references *refs,
+                        const struct exposure_meta *meta, struct err *err);
+
+/* Inputs of spec3 belong together: one disperser and filter, no file twice. */
+int job_check_group(const struct exposure_meta *first,
+                    const struct exposure_meta *other, struct err *err);
+
+#endif
