@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/base/path.h"
@@ -24,6 +25,24 @@ int job_check(const struct job *job, struct err *err)
     return code;
 }
 
+/* A path that means the same whatever the working folder is. Links are kept: products
+ * are named after the name that was given. */
+static int make_absolute(char **path, struct err *err)
+{
+    if (**path == '/') {
+        return 0;
+    }
+    char *here = getcwd(NULL, 0);
+    char *joined = here ? path_join(here, *path, err) : NULL;
+    int code = joined ? 0 : err_set(err, ERR_IO, "the working folder has no name");
+    free(here);
+    if (!code) {
+        free(*path);
+        *path = joined;
+    }
+    return code;
+}
+
 static int pin(struct job *job, size_t *room, const struct exposure_meta *meta,
                const struct reference_choice *choice, struct err *err)
 {
@@ -42,11 +61,8 @@ static int pin(struct job *job, size_t *room, const struct exposure_meta *meta,
     memcpy(r->type, choice->type, sizeof r->type);
     memcpy(r->sha256, choice->sha256, sizeof r->sha256);
     r->input = mem_strdup(meta->filename, err);
-    r->path = realpath(choice->path, NULL);
-    if (!r->path) {
-        r->path = mem_strdup(choice->path, err);
-    }
-    return r->input && r->path ? 0 : ERR_NOMEM;
+    r->path = mem_strdup(choice->path, err);
+    return r->input && r->path ? make_absolute(&r->path, err) : ERR_NOMEM;
 }
 
 static int pin_exposure(struct job *job, const struct job_plan *plan, size_t *room,
@@ -73,18 +89,6 @@ static int pin_exposure(struct job *job, const struct job_plan *plan, size_t *ro
     return code;
 }
 
-/* A path that means the same whatever the working folder is. */
-static int make_absolute(char **path, struct err *err)
-{
-    char *real = realpath(*path, NULL);
-    if (!real) {
-        return err_set(err, ERR_IO, "%s: %m", *path);
-    }
-    free(*path);
-    *path = real;
-    return 0;
-}
-
 int job_pin(struct job *job, struct references *refs, struct err *err)
 {
     struct job_plan plan = {0};
@@ -103,6 +107,14 @@ int job_pin(struct job *job, struct references *refs, struct err *err)
     job->n_references = 0;
     if (job->reference_folder) {
         code = make_absolute(&job->reference_folder, err);
+    }
+    if (!code) {
+        code = make_absolute(&job->output_folder, err);
+    }
+    for (size_t i = 0; i < job->n_settings && !code; i++) {
+        if (!strncmp(job->settings[i].name, "override_", 9)) {
+            code = make_absolute(&job->settings[i].value, err);
+        }
     }
     for (size_t i = 0; i < job->n_inputs && !code; i++) {
         struct exposure *e = NULL;

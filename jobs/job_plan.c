@@ -192,8 +192,11 @@ int job_plan_check_pins(const struct job_plan *plan, struct references *refs,
                                *type, meta->filename);
                 break;
             }
-            code = references_choose(refs, *type, meta, pin->path, &choice, err);
-            if (!code && pin->sha256[0] && strcmp(choice.sha256, pin->sha256)) {
+            const char *path =
+                job_plan_override(plan, plan->recipe->steps[i].name, *type, meta);
+            code = references_choose(refs, *type, meta, path, &choice, err);
+            if (!code && pin->sha256[0] && !strcmp(path, pin->path) &&
+                strcmp(choice.sha256, pin->sha256)) {
                 code =
                     err_set(err, ERR_REFERENCE,
                             "reference file %s has changed: SHA-256 %s, the manifest "
