@@ -1,0 +1,236 @@
+#include "cli/ifurun_options.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "common/base/path.h"
+#include "jobs/job_plan.h"
+
+static int add_setting(struct ifurun_options *o, const char *text, struct err *err)
+{
+    const char *equals = strchr(text, '='), *dot = strchr(text, '.');
+    if (!equals || !dot || dot > equals || dot == text || dot + 1 == equals) {
+        return err_set(err, ERR_PARAM, "--set '%s': give stage.parameter=value", text);
+    }
+    struct job_setting *grown =
+        mem_realloc(o->settings, o->n_settings + 1, sizeof *grown, err);
+    if (!grown) {
+        return ERR_NOMEM;
+    }
+    o->settings = grown;
+    struct job_setting *s = &grown[o->n_settings++];
+    s->stage = mem_strndup(text, (size_t)(dot - text), err);
+    s->name = mem_strndup(dot + 1, (size_t)(equals - dot - 1), err);
+    s->value = mem_strdup(equals + 1, err);
+    return s->stage && s->name && s->value ? 0 : ERR_NOMEM;
+}
+
+static int add_save(struct ifurun_options *o, const char *text, struct err *err)
+{
+    char *copy = mem_strdup(text, err), *state = NULL;
+    int code = copy ? 0 : ERR_NOMEM;
+    for (char *t = copy ? strtok_r(copy, ",", &state) : NULL; t && !code;
+         t = strtok_r(NULL, ",", &state)) {
+        char **grown = mem_realloc(o->save, o->n_save + 1, sizeof *grown, err);
+        code = grown ? 0 : ERR_NOMEM;
+        if (grown) {
+            o->save = grown;
+            o->save[o->n_save] = mem_strdup(t, err);
+            code = o->save[o->n_save] ? 0 : ERR_NOMEM;
+            o->n_save += !code;
+        }
+    }
+    free(copy);
+    return code;
+}
+
+static int read_threads(const char *text, int *ret, struct err *err)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+    if (*end || end == text || n < 1 || n > 1024) {
+        return err_set(err, ERR_PARAM, "--threads '%s': give a number from 1 to 1024",
+                       text);
+    }
+    *ret = (int)n;
+    return 0;
+}
+
+int ifurun_options_read(int argc, char **argv, struct ifurun_options *ret,
+                        struct err *err)
+{
+    static const struct option table[] = {
+        {"references", required_argument, NULL, 'r'},
+        {"output", required_argument, NULL, 'o'},
+        {"set", required_argument, NULL, 's'},
+        {"save", required_argument, NULL, 'v'},
+        {"stop-after", required_argument, NULL, 'x'},
+        {"threads", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    struct ifurun_options o = {.output = ".", .threads = 0};
+    int code = 0, option;
+    opterr = 0;
+    optind = 1;
+    while (!code && (option = getopt_long(argc, argv, ":h", table, NULL)) != -1) {
+        switch (option) {
+        case 'r':
+            o.references = optarg;
+            break;
+        case 'o':
+            o.output = optarg;
+            break;
+        case 's':
+            code = add_setting(&o, optarg, err);
+            break;
+        case 'v':
+            code = add_save(&o, optarg, err);
+            break;
+        case 'x':
+            o.stop_after = optarg;
+            break;
+        case 't':
+            code = read_threads(optarg, &o.threads, err);
+            break;
+        case 'h':
+            o.help = true;
+            break;
+        case ':':
+            code = err_set(err, ERR_PARAM, "%s needs a value; see ifurun --help",
+                           argv[optind - 1]);
+            break;
+        default:
+            code = err_set(err, ERR_PARAM, "unknown option '%s'; see ifurun --help",
+                           argv[optind - 1]);
+        }
+    }
+    if (code) {
+        ifurun_options_done(&o);
+        return code;
+    }
+    if (optind < argc) {
+        o.command = argv[optind++];
+    }
+    o.files = argv + optind;
+    o.n_files = (size_t)(argc - optind);
+    if (o.threads == 0) {
+        long n = sysconf(_SC_NPROCESSORS_ONLN);
+        o.threads = n < 1 ? 1 : (int)n;
+    }
+    *ret = o;
+    return 0;
+}
+
+void ifurun_options_done(struct ifurun_options *o)
+{
+    for (size_t i = 0; i < o->n_settings; i++) {
+        free(o->settings[i].stage);
+        free(o->settings[i].name);
+        free(o->settings[i].value);
+    }
+    for (size_t i = 0; i < o->n_save; i++) {
+        free(o->save[i]);
+    }
+    free(o->settings);
+    free(o->save);
+    *o = (struct ifurun_options){0};
+}
+
+char *ifurun_reference_folder(const struct ifurun_options *o, struct err *err)
+{
+    const char *own = getenv("IFUD_REFERENCES"), *crds = getenv("CRDS_PATH");
+    if (o->references) {
+        return mem_strdup(o->references, err);
+    }
+    if (own && *own) {
+        return mem_strdup(own, err);
+    }
+    if (crds && *crds) {
+        struct stat st;
+        char *folder = path_join(crds, "references", err);
+        if (folder && !stat(folder, &st) && S_ISDIR(st.st_mode)) {
+            return folder;
+        }
+        free(folder);
+    }
+    return NULL;
+}
+
+static char *now(struct err *err)
+{
+    struct timeval tv;
+    struct tm tm;
+    gettimeofday(&tv, NULL);
+    gmtime_r(&tv.tv_sec, &tm);
+    return mem_printf(err, "%04d-%02d-%02dT%02d:%02d:%02d.%03d", tm.tm_year + 1900,
+                      tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                      (int)(tv.tv_usec / 1000));
+}
+
+static int copy_lists(const struct ifurun_options *o, struct job *job, struct err *err)
+{
+    job->settings = mem_calloc(o->n_settings, sizeof *job->settings, err);
+    job->save = mem_calloc(o->n_save, sizeof *job->save, err);
+    if (!job->settings || !job->save) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < o->n_settings; i++) {
+        struct job_setting *s = &job->settings[job->n_settings++];
+        s->stage = mem_strdup(o->settings[i].stage, err);
+        s->name = mem_strdup(o->settings[i].name, err);
+        s->value = mem_strdup(o->settings[i].value, err);
+        if (!s->stage || !s->name || !s->value) {
+            return ERR_NOMEM;
+        }
+    }
+    for (size_t i = 0; i < o->n_save; i++) {
+        job->save[job->n_save] = mem_strdup(o->save[i], err);
+        if (!job->save[job->n_save++]) {
+            return ERR_NOMEM;
+        }
+    }
+    return 0;
+}
+
+int ifurun_make_job(const struct ifurun_options *o, const char *recipe,
+                    char *const *files, size_t n_files, struct job *ret,
+                    struct err *err)
+{
+    struct job job = {.attempt = 1};
+    char *base = n_files ? job_input_base(files[0], err) : mem_strdup("none", err);
+    int code = copy_lists(o, &job, err);
+    job.recipe = mem_strdup(recipe, err);
+    job.id = base ? mem_printf(err, "%s-%s-1", recipe, base) : NULL;
+    job.output_folder = mem_strdup(o->output, err);
+    job.date = now(err);
+    job.stop_after = o->stop_after ? mem_strdup(o->stop_after, err) : NULL;
+    job.inputs = mem_calloc(n_files, sizeof *job.inputs, err);
+    if (!base || !job.recipe || !job.id || !job.output_folder || !job.date ||
+        !job.inputs || (o->stop_after && !job.stop_after)) {
+        code = ERR_NOMEM;
+    }
+    for (size_t i = 0; i < n_files && !code; i++) {
+        job.inputs[i].path = mem_strdup(files[i], err);
+        job.n_inputs = i + 1;
+        code = job.inputs[i].path ? 0 : ERR_NOMEM;
+    }
+    if (!code) {
+        struct err none = {0};
+        job.reference_folder = ifurun_reference_folder(o, &none);
+        code = none.code ? err_set(err, none.code, "%s", none.message) : 0;
+    }
+    free(base);
+    if (code) {
+        job_done(&job);
+        return code;
+    }
+    *ret = job;
+    return 0;
+}

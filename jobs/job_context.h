@@ -1,0 +1,61 @@
+#ifndef IFUD_JOBS_JOB_CONTEXT_H
+#define IFUD_JOBS_JOB_CONTEXT_H
+
+#include <stdbool.h>
+#include "common/data/provenance.h"
+#include "jobs/job.h"
+#include "jobs/job_plan.h"
+#include "stages/stage.h"
+
+/*
+ * A job while it runs: what job_run, the products and the source of exposures share.
+ * Thread: the one that called job_run, but for progress, which the team may tell.
+ */
+struct job_context {
+    const struct job *job;
+    struct job_plan plan;
+    struct references *refs;
+    struct par *par;
+    const atomic_bool *cancel;
+    const struct job_events *events; /* may be NULL */
+    struct job_result *result;
+
+    struct provenance provenance;
+    char *base;          /* product name without suffix */
+    char *manifest;      /* canonical text */
+    bool manifest_there; /* published beside the products */
+
+    struct dataset data;
+    int step;         /* being run */
+    int index, count; /* of the steps that run */
+    struct err late;  /* a failure in a callback that could not return it */
+    const struct header
+        *opened; /* spec3: primary header of the exposure being opened */
+};
+
+/* The environment of stage `name`. */
+struct stage_env job_context_env(struct job_context *c, const char *name);
+
+/* ---- job_products.c ---- */
+
+/* S_* of every step up to the one being run, in a product's primary header. */
+int job_set_status(const struct job_context *c, struct header *primary,
+                   struct err *err);
+
+/* Publish what the step has made: cube or spectrum if they are new, else the exposure. */
+int job_write_exposure(struct job_context *c, struct exposure *e, const char *suffix,
+                       struct err *err);
+int job_write_cube(struct job_context *c, const char *suffix, struct err *err);
+int job_write_spectrum(struct job_context *c, const char *suffix, struct err *err);
+
+/* ---- job_source.c ---- */
+
+/* spec3: exposures opened one at a time, each with its WCS (kept once built). */
+struct job_source;
+int job_source_new(struct job_context *c, struct job_source **ret, struct err *err);
+void job_source_free(struct job_source *s);
+const struct exposure_source *job_source_interface(const struct job_source *s);
+/* Meta of the first exposure. */
+const struct exposure_meta *job_source_first(const struct job_source *s);
+
+#endif

@@ -1,0 +1,116 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/base/path.h"
+#include "common/base/publish.h"
+#include "common/base/sha256.h"
+#include "common/data/cube_io.h"
+#include "common/data/exposure_io.h"
+#include "common/data/spectrum_io.h"
+#include "jobs/job_context.h"
+
+int job_set_status(const struct job_context *c, struct header *primary, struct err *err)
+{
+    int code = 0;
+    for (int i = 0; i <= c->step && !code; i++) {
+        const struct recipe_step *step = &c->plan.recipe->steps[i];
+        if (step->on_open) {
+            continue; /* it stands in the header as the product that was read has it */
+        }
+        code = header_set_string(primary, step->status_keyword,
+                                 job_plan_runs(&c->plan, i) ? "COMPLETE" : "SKIPPED",
+                                 step->title, err);
+    }
+    return code;
+}
+
+static int add_product(struct job_context *c, const char *path, const char *suffix,
+                       struct err *err)
+{
+    struct job_result *r = c->result;
+    uint64_t bytes = 0;
+    struct job_product *grown =
+        mem_realloc(r->products, r->n_products + 1, sizeof *grown, err);
+    if (!grown) {
+        return ERR_NOMEM;
+    }
+    r->products = grown;
+    struct job_product *p = &grown[r->n_products];
+    *p = (struct job_product){0};
+    p->path = mem_strdup(path, err);
+    if (!p->path) {
+        return ERR_NOMEM;
+    }
+    r->n_products++;
+    strncpy(p->suffix, suffix, sizeof p->suffix - 1);
+    int code = sha256_file(path, p->sha256, &bytes, err);
+    p->bytes = bytes;
+    return code;
+}
+
+/* The manifest goes first: no product stands there without one. */
+static int publish_manifest(struct job_context *c, struct err *err)
+{
+    if (c->manifest_there) {
+        return 0;
+    }
+    char *name = mem_printf(err, "%s_%s_manifest.json", c->base, c->plan.recipe->name);
+    int code = name ? publish_bytes(c->job->output_folder, name, c->job->attempt,
+                                    c->manifest, strlen(c->manifest), err)
+                    : ERR_NOMEM;
+    c->manifest_there = !code;
+    free(name);
+    return code;
+}
+
+enum kind { EXPOSURE, CUBE, SPECTRUM };
+
+/* Write one file beside its place and publish it. */
+static int write_product(struct job_context *c, enum kind kind, struct exposure *e,
+                         const char *suffix, struct err *err)
+{
+    struct publish p = {0};
+    char *name = mem_printf(err, "%s_%s.fits", c->base, suffix);
+    int code = name ? publish_manifest(c, err) : ERR_NOMEM;
+    if (!code) {
+        code = publish_begin(c->job->output_folder, name, c->job->attempt, &p, err);
+    }
+    if (!code && kind == EXPOSURE) {
+        code = exposure_write(e, p.part_path, name, &c->provenance, err);
+    } else if (!code && kind == CUBE) {
+        code = cube_write(c->data.cube, p.part_path, name, &c->provenance, err);
+    } else if (!code) {
+        code = spectrum_write(c->data.spectrum, p.part_path, name, &c->provenance, err);
+    }
+    char *final = code ? NULL : mem_strdup(p.final_path, err);
+    if (!code) {
+        code = final ? publish_commit(&p, err) : ERR_NOMEM;
+    }
+    if (!code) {
+        code = add_product(c, final, suffix, err);
+    }
+    publish_abort(&p);
+    free(final);
+    free(name);
+    return code;
+}
+
+int job_write_exposure(struct job_context *c, struct exposure *e, const char *suffix,
+                       struct err *err)
+{
+    int code = job_set_status(c, &e->primary, err);
+    return code ? code : write_product(c, EXPOSURE, e, suffix, err);
+}
+
+int job_write_cube(struct job_context *c, const char *suffix, struct err *err)
+{
+    int code = job_set_status(c, &c->data.cube->primary, err);
+    return code ? code : write_product(c, CUBE, NULL, suffix, err);
+}
+
+int job_write_spectrum(struct job_context *c, const char *suffix, struct err *err)
+{
+    int code = job_set_status(c, &c->data.spectrum->primary, err);
+    return code ? code : write_product(c, SPECTRUM, NULL, suffix, err);
+}

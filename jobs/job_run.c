@@ -1,0 +1,292 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/base/path.h"
+#include "common/base/sha256.h"
+#include "common/data/exposure_io.h"
+#include "jobs/job.h"
+#include "jobs/job_context.h"
+
+/* ---- what stages ask for and tell ------------------------------------------------- */
+
+static const char *on_override(void *user, const char *stage, const char *type,
+                               const struct exposure_meta *meta)
+{
+    const struct job_context *c = user;
+    return job_plan_override(&c->plan, stage, type, meta);
+}
+
+static void on_reference(void *user, const struct exposure_meta *meta,
+                         const struct reference_choice *choice)
+{
+    struct job_context *c = user;
+    struct err err = {0};
+    (void)meta;
+    if (provenance_add(&c->provenance, PROVENANCE_REFERENCE,
+                       c->plan.recipe->steps[c->step].name, choice->type, choice->name,
+                       choice->sha256, &err)) {
+        c->late = err;
+    }
+}
+
+static void on_progress(void *user, double share)
+{
+    const struct job_context *c = user;
+    if (c->events && c->events->stage) {
+        c->events->stage(c->events->user, c->plan.recipe->steps[c->step].name, c->index,
+                         c->count, share);
+    }
+}
+
+static void on_note(void *user, int is_warning, const char *line)
+{
+    const struct job_context *c = user;
+    if (c->events && c->events->note) {
+        c->events->note(c->events->user, is_warning,
+                        c->plan.recipe->steps[c->step].name, line);
+    }
+}
+
+struct stage_env job_context_env(struct job_context *c, const char *name)
+{
+    return (struct stage_env){
+        .par = c->par,
+        .refs = c->refs,
+        .cancel = c->cancel,
+        .recipe = c->plan.recipe->name,
+        .override = on_override,
+        .used_reference = on_reference,
+        .progress = on_progress,
+        .note = on_note,
+        .user = c,
+        .stage_name = name,
+    };
+}
+
+/* ---- before the first stage ------------------------------------------------------- */
+
+static int check_input(struct job_context *c, const struct job_input *input,
+                       struct err *err)
+{
+    char hash[65];
+    int code = sha256_file(input->path, hash, NULL, err);
+    if (!code && input->sha256[0] && strcmp(hash, input->sha256)) {
+        code = err_set(err, ERR_INPUT, "%s: SHA-256 is %s, the manifest says %s",
+                       input->path, hash, input->sha256);
+    }
+    if (!code) {
+        code = provenance_add(&c->provenance, PROVENANCE_INPUT, "", "exposure",
+                              path_base(input->path), hash, err);
+    }
+    return code;
+}
+
+static int begin(struct job_context *c, struct err *err)
+{
+    const struct job *job = c->job;
+    int code = 0;
+    c->manifest = job_to_json(job, err);
+    if (!c->manifest) {
+        return ERR_NOMEM;
+    }
+    strncpy(c->provenance.version, IFUD_VERSION, sizeof c->provenance.version - 1);
+    strncpy(c->provenance.date, job->date, sizeof c->provenance.date - 1);
+    code = sha256_bytes(c->manifest, strlen(c->manifest), c->provenance.manifest_sha256,
+                        err);
+    for (size_t i = 0; i < job->n_inputs && !code; i++) {
+        code = check_input(c, &job->inputs[i], err);
+    }
+    if (!code) {
+        code = path_make_folder(job->output_folder, 0777, err);
+    }
+    for (int i = 0; i <= c->plan.last; i++) {
+        c->count += job_plan_runs(&c->plan, i) && !c->plan.recipe->steps[i].on_open;
+    }
+    return code;
+}
+
+/* spec2: the exposure comes into memory. */
+static int read_one(struct job_context *c, struct err *err)
+{
+    const char *path = c->job->inputs[0].path;
+    c->data.exposures = mem_calloc(1, sizeof(struct exposure *), err);
+    int code =
+        c->data.exposures ? exposure_read(path, &c->data.exposures[0], err) : ERR_NOMEM;
+    if (!code) {
+        c->data.n_exposures = 1;
+        c->base = job_input_base(path, err);
+        code = c->base ? job_plan_check_pins(&c->plan, c->refs,
+                                             &c->data.exposures[0]->meta, err)
+                       : ERR_NOMEM;
+    }
+    return code;
+}
+
+/* spec3: exposures are opened as they are needed. */
+static int read_group(struct job_context *c, struct job_source **source,
+                      struct err *err)
+{
+    int code = job_source_new(c, source, err);
+    if (!code) {
+        c->data.source = job_source_interface(*source);
+        c->base = c->job->product_name ? mem_strdup(c->job->product_name, err)
+                                       : job_group_base(job_source_first(*source), err);
+        code = c->base ? 0 : ERR_NOMEM;
+    }
+    return code;
+}
+
+/* ---- stages ----------------------------------------------------------------------- */
+
+static int note_parameters(struct job_context *c, struct err *err)
+{
+    const struct params *params = recipe_params(c->plan.settings, c->step);
+    const char *stage = c->plan.recipe->steps[c->step].name;
+    size_t n;
+    const struct param *table = params_table(params, &n);
+    int code = 0;
+    for (size_t i = 0; i < n && !code; i++) {
+        code =
+            provenance_add(&c->provenance, PROVENANCE_PARAMETER, stage, table[i].name,
+                           params_text(params, table[i].name), NULL, err);
+    }
+    return code;
+}
+
+static void free_exposures(struct job_context *c)
+{
+    for (size_t i = 0; i < c->data.n_exposures; i++) {
+        exposure_free(c->data.exposures[i]);
+    }
+    free(c->data.exposures);
+    c->data.exposures = NULL;
+    c->data.n_exposures = 0;
+}
+
+/* What no later stage and no later product needs goes at once. */
+static void drop_spare_planes(struct job_context *c)
+{
+    for (int i = c->step + 1; i <= c->plan.last; i++) {
+        if (c->plan.save[i] && !c->data.cube) {
+            return;
+        }
+    }
+    for (size_t i = 0; i < c->data.n_exposures; i++) {
+        struct exposure *e = c->data.exposures[i];
+        free(e->pathloss_ps);
+        free(e->pathloss_un);
+        free(e->flat);
+        e->pathloss_ps = e->pathloss_un = e->flat = NULL;
+    }
+}
+
+static int write_reached(struct job_context *c, bool new_cube, bool new_spectrum,
+                         struct err *err)
+{
+    const struct stage *stage = c->plan.recipe->steps[c->step].stage;
+    int code = 0;
+    if (new_spectrum) {
+        return job_write_spectrum(c, stage->suffix, err);
+    }
+    if (new_cube) {
+        code = job_write_cube(c, stage->suffix, err);
+        free_exposures(c); /* what follows works on the cube */
+        return code;
+    }
+    bool is_cal = !strcmp(stage->suffix, "cal");
+    if (c->data.n_exposures == 1 && (is_cal || c->plan.save[c->step])) {
+        code = job_write_exposure(c, c->data.exposures[0], stage->suffix, err);
+    }
+    if (!code && is_cal) {
+        drop_spare_planes(c);
+    }
+    return code;
+}
+
+static int run_step(struct job_context *c, struct err *err)
+{
+    const struct stage *stage = c->plan.recipe->steps[c->step].stage;
+    const bool had_cube = c->data.cube, had_spectrum = c->data.spectrum;
+    struct stage_env env = job_context_env(c, stage->name);
+    on_progress(c, 0);
+    int code = note_parameters(c, err);
+    if (!code) {
+        code =
+            stage->run(&env, recipe_params(c->plan.settings, c->step), &c->data, err);
+    }
+    if (!code && c->late.code) {
+        *err = c->late;
+        code = c->late.code;
+    }
+    if (!code) {
+        code = write_reached(c, c->data.cube && !had_cube,
+                             c->data.spectrum && !had_spectrum, err);
+    }
+    if (!code) {
+        on_progress(c, 1);
+        c->index++;
+    }
+    return code ? err_prefix(err, "%s", stage->name) : 0;
+}
+
+static int run_steps(struct job_context *c, struct err *err)
+{
+    int code = 0;
+    for (c->step = 0; c->step <= c->plan.last && !code; c->step++) {
+        const struct recipe_step *step = &c->plan.recipe->steps[c->step];
+        if (c->cancel && atomic_load(c->cancel)) {
+            code = err_set(err, ERR_CANCELLED, "stopped before %s", step->name);
+        } else if (step->on_open) {
+            continue;
+        } else if (job_plan_runs(&c->plan, c->step)) {
+            code = run_step(c, err);
+        } else {
+            code = provenance_add(&c->provenance, PROVENANCE_PARAMETER, step->name,
+                                  "skip", "true", NULL, err);
+        }
+        if (code) {
+            strncpy(c->result->failed_stage, step->name,
+                    sizeof c->result->failed_stage - 1);
+        }
+    }
+    return code;
+}
+
+int job_run(const struct job *job, struct references *refs, struct par *par,
+            const atomic_bool *cancel, const struct job_events *events,
+            struct job_result *ret, struct err *err)
+{
+    struct err local = {0};
+    struct job_source *source = NULL;
+    struct job_context c = {.job = job,
+                            .refs = refs,
+                            .par = par,
+                            .cancel = cancel,
+                            .events = events,
+                            .result = ret};
+    err = err ? err : &local;
+    *ret = (struct job_result){0};
+    int code = job_plan_make(job, &c.plan, err);
+    if (!code) {
+        code = begin(&c, err);
+    }
+    if (!code) {
+        code = strcmp(job->recipe, "spec3") ? read_one(&c, err)
+                                            : read_group(&c, &source, err);
+    }
+    if (code) {
+        strcpy(ret->failed_stage, "read");
+    } else {
+        code = run_steps(&c, err);
+    }
+    free_exposures(&c);
+    cube_free(c.data.cube);
+    spectrum_free(c.data.spectrum);
+    job_source_free(source);
+    provenance_done(&c.provenance);
+    job_plan_done(&c.plan);
+    free(c.manifest);
+    free(c.base);
+    return code;
+}

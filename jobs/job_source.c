@@ -1,0 +1,179 @@
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/mem.h"
+#include "common/base/path.h"
+#include "common/data/exposure_io.h"
+#include "common/data/wcs.h"
+#include "jobs/job_context.h"
+#include "jobs/job_wcs.h"
+
+struct job_source {
+    struct exposure_source interface;
+    struct job_context *context;
+    struct exposure_meta first;
+    struct wcs **wcs; /* n; NULL until an exposure is first opened */
+};
+
+/* The references that made the product on disk should be those of the WCS that is built
+ * again: a difference is told, because slices may move between the two. */
+static void compare_references(struct job_source *s, const struct exposure_meta *meta,
+                               const struct reference_choice *choice)
+{
+    const char *keyword = provenance_keyword(choice->type, NULL), *was = NULL;
+    const struct header *primary = s->context->opened;
+    if (keyword && primary && header_get_string(primary, keyword, &was) &&
+        strcasecmp(was, "N/A")) {
+        const char *name = path_base(was);
+        if (strcmp(name, choice->name)) {
+            struct stage_env env = job_context_env(s->context, "assign_wcs");
+            stage_warn(&env, "%s was made with %s %s, its WCS is now built with %s",
+                       meta->filename, choice->type, name, choice->name);
+        }
+    }
+}
+
+static void used(void *user, const struct exposure_meta *meta,
+                 const struct reference_choice *choice)
+{
+    struct job_source *s = user;
+    struct job_context *c = s->context;
+    struct err err = {0};
+    if (provenance_add(&c->provenance, PROVENANCE_REFERENCE, "assign_wcs", choice->type,
+                       choice->name, choice->sha256, &err)) {
+        c->late = err;
+    }
+    compare_references(s, meta, choice);
+}
+
+static const char *on_override(void *user, const char *stage, const char *type,
+                               const struct exposure_meta *meta)
+{
+    const struct job_source *s = user;
+    return job_plan_override(&s->context->plan, stage, type, meta);
+}
+
+static const struct params *wcs_params(const struct job_context *c)
+{
+    for (int i = 0; i < c->plan.recipe->n_steps; i++) {
+        if (c->plan.recipe->steps[i].on_open) {
+            return recipe_params(c->plan.settings, i);
+        }
+    }
+    return NULL;
+}
+
+static int build(struct job_source *s, size_t i, struct exposure *e, struct err *err)
+{
+    struct job_context *c = s->context;
+    if (!s->wcs[i]) {
+        struct stage_env env = job_context_env(c, "assign_wcs");
+        env.used_reference = used;
+        env.override = on_override;
+        env.progress = NULL;
+        env.user = s;
+        env.note = NULL;
+        c->opened = &e->primary;
+        int code = job_build_wcs(&env, wcs_params(c), &e->meta, e->nx, e->ny,
+                                 &s->wcs[i], NULL, err);
+        c->opened = NULL;
+        if (code) {
+            return code;
+        }
+    }
+    e->wcs = wcs_hold(s->wcs[i]);
+    return 0;
+}
+
+static int open_one(void *user, size_t i, bool pixels, struct exposure **ret,
+                    struct err *err)
+{
+    struct job_source *s = user;
+    struct exposure *e = NULL;
+    const char *path = s->context->job->inputs[i].path;
+    int code =
+        pixels ? exposure_read(path, &e, err) : exposure_read_headers(path, &e, err);
+    if (!code && pixels && (!e->regions || !e->wavelength)) {
+        code = err_set(err, ERR_INPUT,
+                       "%s: no extension %s: spec3 needs calibrated exposures (_cal)",
+                       path, e->regions ? "WAVELENGTH" : "REGIONS");
+    }
+    if (!code) {
+        code = build(s, i, e, err);
+    }
+    if (code) {
+        exposure_free(e);
+        return code;
+    }
+    *ret = e;
+    return 0;
+}
+
+static void close_one(void *user, size_t i, struct exposure *e)
+{
+    (void)user;
+    (void)i;
+    exposure_free(e);
+}
+
+int job_source_new(struct job_context *c, struct job_source **ret, struct err *err)
+{
+    struct job_source *s = mem_calloc(1, sizeof *s, err);
+    int code = s ? 0 : ERR_NOMEM;
+    if (!code) {
+        s->context = c;
+        s->interface =
+            (struct exposure_source){c->job->n_inputs, open_one, close_one, s};
+        s->wcs = mem_calloc(c->job->n_inputs, sizeof(struct wcs *), err);
+        code = s->wcs ? 0 : ERR_NOMEM;
+    }
+    for (size_t i = 0; i < c->job->n_inputs && !code; i++) {
+        struct exposure *e = NULL;
+        code = exposure_read_headers(c->job->inputs[i].path, &e, err);
+        if (!code && i == 0) {
+            s->first = e->meta;
+        }
+        if (!code) {
+            code = job_check_group(&s->first, &e->meta, err);
+        }
+        if (!code && strcmp(e->meta.bunit, "MJy/sr")) {
+            code = err_set(err, ERR_INPUT,
+                           "%s: SCI: BUNIT is '%s': spec3 needs calibrated exposures "
+                           "(_cal) in MJy/sr",
+                           c->job->inputs[i].path, e->meta.bunit);
+        }
+        if (!code) {
+            code = job_plan_check_pins(&c->plan, c->refs, &e->meta, err);
+        }
+        exposure_free(e);
+    }
+    if (code) {
+        job_source_free(s);
+        return code;
+    }
+    *ret = s;
+    return 0;
+}
+
+void job_source_free(struct job_source *s)
+{
+    if (!s) {
+        return;
+    }
+    for (size_t i = 0; s->wcs && i < s->interface.n; i++) {
+        wcs_release(s->wcs[i]);
+    }
+    free(s->wcs);
+    free(s);
+}
+
+const struct exposure_source *job_source_interface(const struct job_source *s)
+{
+    return &s->interface;
+}
+
+const struct exposure_meta *job_source_first(const struct job_source *s)
+{
+    return &s->first;
+}
