@@ -7,7 +7,7 @@
 #include "common/data/exposure_io.h"
 #include "common/data/wcs.h"
 #include "jobs/job_plan.h"
-#include "jobs/job_wcs.h"
+#include "stages/assign_wcs.h"
 
 #define RUN 1024 /* points that are converted together */
 
@@ -24,14 +24,13 @@ static const char *on_override(void *user, const char *stage, const char *type,
 }
 
 /* Slice of the nearest pixel; 0 outside. */
-static int slice_at(const struct exposure *e, const uint8_t *regions, double x,
-                    double y)
+static int slice_at(const struct exposure *e, double x, double y)
 {
     double i = floor(x + 0.5), j = floor(y + 0.5);
     if (!(i >= 0 && j >= 0 && i < e->nx && j < e->ny)) {
         return 0;
     }
-    return regions[(size_t)j * (size_t)e->nx + (size_t)i];
+    return e->regions[(size_t)j * (size_t)e->nx + (size_t)i];
 }
 
 static void convert(const struct wcs *w, struct points *p)
@@ -81,8 +80,7 @@ static void print_points(const struct points *p)
     }
 }
 
-static int convert_input(const struct exposure *e, const struct wcs *w,
-                         const uint8_t *regions, struct err *err)
+static int convert_input(const struct exposure *e, struct err *err)
 {
     char *line = NULL;
     size_t room = 0;
@@ -106,14 +104,14 @@ static int convert_input(const struct exposure *e, const struct wcs *w,
         }
         p->x[p->n] = x;
         p->y[p->n] = y;
-        p->slice[p->n++] = slice_at(e, regions, x, y);
+        p->slice[p->n++] = slice_at(e, x, y);
         if (p->n == RUN) {
-            convert(w, p);
+            convert(e->wcs, p);
             print_points(p);
             p->n = 0;
         }
     }
-    convert(w, p);
+    convert(e->wcs, p);
     print_points(p);
     if (!code && (ferror(stdin) || fflush(stdout))) {
         code = err_set(err, ERR_IO, "cannot read standard input or write the result");
@@ -131,8 +129,6 @@ int ifurun_wcs(const struct ifurun_options *o, const atomic_bool *cancel,
     struct references *refs = NULL;
     struct exposure *e = NULL;
     struct par *par = NULL;
-    struct wcs *w = NULL;
-    uint8_t *regions = NULL;
     int step = 0;
     if (o->n_files != 1) {
         return err_set(err, ERR_PARAM, "wcs takes one exposure; see ifurun --help");
@@ -154,10 +150,6 @@ int ifurun_wcs(const struct ifurun_options *o, const atomic_bool *cancel,
         code = par_new(o->threads, &par, err);
     }
     if (!code) {
-        regions = mem_calloc(exposure_pixels(e), 1, err);
-        code = regions ? 0 : ERR_NOMEM;
-    }
-    if (!code) {
         struct stage_env env = {.par = par,
                                 .refs = refs,
                                 .cancel = cancel,
@@ -165,14 +157,14 @@ int ifurun_wcs(const struct ifurun_options *o, const atomic_bool *cancel,
                                 .override = on_override,
                                 .user = &plan,
                                 .stage_name = "assign_wcs"};
-        code = job_build_wcs(&env, recipe_params(plan.settings, step), &e->meta, e->nx,
-                             e->ny, &w, regions, err);
+        const struct params *p = recipe_params(plan.settings, step);
+        const double y_slit[2] = {params_real(p, "slit_y_low"),
+                                  params_real(p, "slit_y_high")};
+        code = assign_wcs_exposure(&env, e, y_slit, true, err);
     }
     if (!code) {
-        code = convert_input(e, w, regions, err);
+        code = convert_input(e, err);
     }
-    wcs_release(w);
-    free(regions);
     par_free(par);
     exposure_free(e);
     references_close(refs);

@@ -85,7 +85,7 @@ static int find_wanted(const struct job_plan *plan, const char *option,
     int code = recipe_step_find(plan->recipe, name, ret, err);
     if (!code && !plan->recipe->steps[*ret].stage) {
         code = err_set(err, ERR_PARAM, "stage %s is not built yet", name);
-    } else if (!code && plan->recipe->steps[*ret].on_open) {
+    } else if (!code && plan->recipe->steps[*ret].flags & STEP_ON_OPEN) {
         code = err_set(err, ERR_PARAM, "stage %s writes nothing in %s", name,
                        plan->recipe->name);
     } else if (!code && recipe_is_skipped(plan->settings, *ret)) {

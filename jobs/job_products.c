@@ -15,7 +15,7 @@ int job_set_status(const struct job_context *c, struct header *primary, struct e
     int code = 0;
     for (int i = 0; i <= c->step && !code; i++) {
         const struct recipe_step *step = &c->plan.recipe->steps[i];
-        if (step->on_open) {
+        if (step->flags & STEP_ON_OPEN) {
             continue; /* it stands in the header as the product that was read has it */
         }
         code = header_set_string(primary, step->status_keyword,

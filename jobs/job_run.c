@@ -101,7 +101,8 @@ static int begin(struct job_context *c, struct err *err)
         code = path_make_folder(job->output_folder, 0777, err);
     }
     for (int i = 0; i <= c->plan.last; i++) {
-        c->count += job_plan_runs(&c->plan, i) && !c->plan.recipe->steps[i].on_open;
+        c->count += job_plan_runs(&c->plan, i) &&
+                    !(c->plan.recipe->steps[i].flags & STEP_ON_OPEN);
     }
     return code;
 }
@@ -219,6 +220,11 @@ static int run_step(struct job_context *c, struct err *err)
         *err = c->late;
         code = c->late.code;
     }
+    for (size_t i = 0; i < c->data.n_exposures && !code; i++) {
+        if (c->plan.recipe->steps[c->step].flags & STEP_MATCH_NANS) {
+            exposure_match_nans(c->data.exposures[i]);
+        }
+    }
     if (!code) {
         code = write_reached(c, c->data.cube && !had_cube,
                              c->data.spectrum && !had_spectrum, err);
@@ -237,7 +243,7 @@ static int run_steps(struct job_context *c, struct err *err)
         const struct recipe_step *step = &c->plan.recipe->steps[c->step];
         if (c->cancel && atomic_load(c->cancel)) {
             code = err_set(err, ERR_CANCELLED, "stopped before %s", step->name);
-        } else if (step->on_open) {
+        } else if (step->flags & STEP_ON_OPEN) {
             continue;
         } else if (job_plan_runs(&c->plan, c->step)) {
             code = run_step(c, err);

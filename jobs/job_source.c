@@ -7,7 +7,7 @@
 #include "common/data/exposure_io.h"
 #include "common/data/wcs.h"
 #include "jobs/job_context.h"
-#include "jobs/job_wcs.h"
+#include "stages/assign_wcs.h"
 
 struct job_source {
     struct exposure_source interface;
@@ -57,7 +57,7 @@ static const char *on_override(void *user, const char *stage, const char *type,
 static const struct params *wcs_params(const struct job_context *c)
 {
     for (int i = 0; i < c->plan.recipe->n_steps; i++) {
-        if (c->plan.recipe->steps[i].on_open) {
+        if (c->plan.recipe->steps[i].flags & STEP_ON_OPEN) {
             return recipe_params(c->plan.settings, i);
         }
     }
@@ -75,14 +75,19 @@ static int build(struct job_source *s, size_t i, struct exposure *e, struct err 
         env.user = s;
         env.note = NULL;
         c->opened = &e->primary;
-        int code = job_build_wcs(&env, wcs_params(c), &e->meta, e->nx, e->ny,
-                                 &s->wcs[i], NULL, err);
+        const struct params *p = wcs_params(c);
+        const double y_slit[2] = {params_real(p, "slit_y_low"),
+                                  params_real(p, "slit_y_high")};
+        int code = assign_wcs_exposure(&env, e, y_slit, false, err);
         c->opened = NULL;
         if (code) {
             return code;
         }
+        s->wcs[i] = wcs_hold(e->wcs);
+        return 0;
     }
     e->wcs = wcs_hold(s->wcs[i]);
+    e->wavelength_corrected = e->meta.has_velosys;
     return 0;
 }
 
@@ -98,6 +103,9 @@ static int open_one(void *user, size_t i, bool pixels, struct exposure **ret,
         code = err_set(err, ERR_INPUT,
                        "%s: no extension %s: spec3 needs calibrated exposures (_cal)",
                        path, e->regions ? "WAVELENGTH" : "REGIONS");
+    }
+    if (!code && pixels) {
+        exposure_match_nans(e);
     }
     if (!code) {
         code = build(s, i, e, err);

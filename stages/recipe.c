@@ -6,35 +6,39 @@
 #include "common/base/mem.h"
 
 static const struct recipe_step spec2_steps[] = {
-    {"assign_wcs", NULL, "S_WCS", "Assign World Coordinate System", NULL, false},
-    {"badpix_selfcal", NULL, "S_BPXSLF", "Bad Pixel Self-Calibration", NULL, false},
-    {"msa_flagging", NULL, "S_MSAFLG", "NIRSpec MSA Stuck Shutter Flagging", NULL,
-     false},
-    {"clean_flicker_noise", "nsclean", "S_CLNFNS", "Clean Flicker Noise", NULL, false},
-    {"imprint_subtract", NULL, "S_IMPRNT", "NIRSpec MSA Imprint Subtraction", NULL,
-     false},
-    {"bkg_subtract", NULL, "S_BKDSUB", "Background subtraction", NULL, false},
-    {"srctype", NULL, "S_SRCTYP", "Source Type Determination", NULL, false},
-    {"flat_field", NULL, "S_FLAT", "Flat Field Correction", NULL, false},
-    {"pathloss", NULL, "S_PTHLOS", "Pathloss Correction", NULL, false},
-    {"photom", NULL, "S_PHOTOM", "Photometric Calibration", NULL, false},
-    {"adaptive_trace_model", NULL, "S_TRCMOD", "Adaptive Trace Model", NULL, false},
-    {"pixel_replace", NULL, "S_PXREPL", "Pixel Replacement", NULL, false},
-    {"cube_build", NULL, "S_IFUCUB", "IFU Cube Creation", NULL, false},
-    {"extract_1d", NULL, "S_EXTR1D", "1-D Spectral Extraction", NULL, false},
+    {"assign_wcs", NULL, "S_WCS", "Assign World Coordinate System", &stage_assign_wcs,
+     0},
+    {"badpix_selfcal", NULL, "S_BPXSLF", "Bad Pixel Self-Calibration", NULL, 0},
+    {"msa_flagging", NULL, "S_MSAFLG", "NIRSpec MSA Stuck Shutter Flagging", NULL, 0},
+    {"clean_flicker_noise", "nsclean", "S_CLNFNS", "Clean Flicker Noise", NULL, 0},
+    {"imprint_subtract", NULL, "S_IMPRNT", "NIRSpec MSA Imprint Subtraction", NULL, 0},
+    {"bkg_subtract", NULL, "S_BKDSUB", "Background subtraction", NULL, 0},
+    {"srctype", NULL, "S_SRCTYP", "Source Type Determination", &stage_srctype, 0},
+    {"flat_field", NULL, "S_FLAT", "Flat Field Correction", &stage_flat_field,
+     STEP_MATCH_NANS},
+    {"pathloss", NULL, "S_PTHLOS", "Pathloss Correction", &stage_pathloss,
+     STEP_MATCH_NANS},
+    {"photom", NULL, "S_PHOTOM", "Photometric Calibration", &stage_photom,
+     STEP_MATCH_NANS},
+    {"adaptive_trace_model", NULL, "S_TRCMOD", "Adaptive Trace Model", NULL, 0},
+    {"pixel_replace", NULL, "S_PXREPL", "Pixel Replacement", NULL, 0},
+    {"cube_build", NULL, "S_IFUCUB", "IFU Cube Creation", NULL, 0},
+    {"extract_1d", NULL, "S_EXTR1D", "1-D Spectral Extraction", &stage_extract_1d, 0},
 };
 
+/* assign_wcs is not a step of the peer's spec3: it stands here for the WCS that is
+ * rebuilt from the headers of each exposure. */
 static const struct recipe_step spec3_steps[] = {
-    {"assign_wcs", NULL, "S_WCS", "Assign World Coordinate System", NULL, true},
+    {"assign_wcs", NULL, "S_WCS", "Assign World Coordinate System", &stage_assign_wcs,
+     STEP_ON_OPEN},
     {"assign_mtwcs", NULL, "S_MTWCS", "Assign Moving Target World Coordinate System",
-     NULL, false},
-    {"master_background", NULL, "S_MSBSUB", "Master Background Subtraction", NULL,
-     false},
-    {"outlier_detection", NULL, "S_OUTLIR", "Outlier Detection", NULL, false},
-    {"adaptive_trace_model", NULL, "S_TRCMOD", "Adaptive Trace Model", NULL, false},
-    {"pixel_replace", NULL, "S_PXREPL", "Pixel Replacement", NULL, false},
-    {"cube_build", NULL, "S_IFUCUB", "IFU Cube Creation", NULL, false},
-    {"extract_1d", NULL, "S_EXTR1D", "1-D Spectral Extraction", NULL, false},
+     NULL, 0},
+    {"master_background", NULL, "S_MSBSUB", "Master Background Subtraction", NULL, 0},
+    {"outlier_detection", NULL, "S_OUTLIR", "Outlier Detection", NULL, 0},
+    {"adaptive_trace_model", NULL, "S_TRCMOD", "Adaptive Trace Model", NULL, 0},
+    {"pixel_replace", NULL, "S_PXREPL", "Pixel Replacement", NULL, 0},
+    {"cube_build", NULL, "S_IFUCUB", "IFU Cube Creation", NULL, 0},
+    {"extract_1d", NULL, "S_EXTR1D", "1-D Spectral Extraction", &stage_extract_1d, 0},
 };
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
@@ -147,7 +151,7 @@ static int set_skip(struct recipe_settings *s, int step, const char *value,
     }
     if (!code) {
         bool skip = params_bool(p, "skip");
-        if (skip && s->recipe->steps[step].on_open) {
+        if (skip && s->recipe->steps[step].flags & STEP_ON_OPEN) {
             code =
                 err_set(err, ERR_PARAM, "skip = true: %s cannot do without this stage",
                         s->recipe->name);

@@ -15,15 +15,20 @@
  * Test: tests/stages/test_recipe.c
  */
 
+enum step_flag {
+    /* Not a step of its own: run on the headers of each exposure as it is opened. Its
+     * parameters and overrides are taken; it cannot be skipped. */
+    STEP_ON_OPEN = 1,
+    STEP_MATCH_NANS = 2 /* NaN and DO_NOT_USE go together after it, as in the peer */
+};
+
 struct recipe_step {
     const char *name;           /* the peer's step name */
     const char *alias;          /* another name that is understood, or NULL */
     const char *status_keyword; /* S_* */
     const char *title;          /* comment behind the keyword, and for --help */
     const struct stage *stage;  /* NULL: not built */
-    /* Not a step of its own: run on the headers of each exposure as it is opened (its
-     * parameters and overrides are taken; it cannot be skipped). */
-    bool on_open;
+    unsigned flags;             /* enum step_flag */
 };
 
 struct recipe {

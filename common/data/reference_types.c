@@ -1,7 +1,9 @@
 #include "common/data/ref_area.h"
+#include "common/data/ref_extract1d.h"
 #include "common/data/ref_flat.h"
 #include "common/data/ref_pathloss.h"
 #include "common/data/ref_photom.h"
+#include "common/data/ref_wcs.h"
 #include "common/data/references.h"
 
 /* One row per type that has a loader; the loaders live in ref_<type>.c. */
@@ -13,5 +15,17 @@ const struct reference_type reference_types[] = {
     {"pathloss", false, ref_pathloss_load, ref_pathloss_free},
     {"photom", false, ref_photom_load, ref_photom_free},
     {"area", false, ref_area_load, ref_area_free},
+    {"extract1d", true, ref_extract1d_load, ref_extract1d_free},
+    {"camera", true, ref_optics_load_2to2, ref_optics_free},
+    {"collimator", true, ref_optics_load_2to2, ref_optics_free},
+    {"ote", true, ref_optics_load_2to2, ref_optics_free},
+    {"fore", true, ref_optics_load_3to2, ref_optics_free},
+    {"ifufore", true, ref_optics_load_3to2, ref_optics_free},
+    {"chromcorr", true, ref_chromcorr_load, ref_optics_free},
+    {"fpa", true, ref_fpa_load, ref_fpa_free},
+    {"disperser", true, ref_disperser_load, ref_disperser_free},
+    {"ifupost", true, ref_ifupost_load, ref_ifupost_free},
+    {"ifuslicer", true, ref_ifuslicer_load, ref_ifuslicer_free},
+    {"wavelengthrange", true, ref_wavelengthrange_load, ref_wavelengthrange_free},
     {NULL, false, NULL, NULL},
 };
