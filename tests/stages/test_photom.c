@@ -30,12 +30,13 @@ static void fill_photom(struct fits_out *f, const void *arg)
         um[i] = (float)((made->falling ? 3.5 - 0.2 * k : 3.1 + 0.2 * k) * unit);
         response[i] = k < 3 ? 1.1F + 0.2F * (float)k : 99;
     }
-    struct fits_column columns[] = {{"filter", "", FITS_STRING, 12, NULL, filter},
-                                    {"grating", "", FITS_STRING, 15, NULL, grating},
-                                    {"photmj", "MJy s / DN", FITS_FLOAT, 1, NULL, photmj},
-                                    {"nelem", "", FITS_INT16, 1, NULL, nelem},
-                                    {"wavelength", "um", FITS_FLOAT, 4, NULL, um},
-                                    {"relresponse", "", FITS_FLOAT, 4, NULL, response}};
+    struct fits_column columns[] = {
+        {"filter", "", FITS_STRING, 12, NULL, filter},
+        {"grating", "", FITS_STRING, 15, NULL, grating},
+        {"photmj", "MJy s / DN", FITS_FLOAT, 1, NULL, photmj},
+        {"nelem", "", FITS_INT16, 1, NULL, nelem},
+        {"wavelength", "um", FITS_FLOAT, 4, NULL, um},
+        {"relresponse", "", FITS_FLOAT, 4, NULL, response}};
     support_ok(fits_out_table(f, "PHOTOM", NULL, (size_t)made->rows, columns,
                               made->without_response ? 5 : 6, &err),
                &err);
