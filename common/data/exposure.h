@@ -77,6 +77,11 @@ size_t exposure_pixels(const struct exposure *e); /* nx * ny */
  */
 int exposure_read_meta(struct exposure *e, const char *filename, struct err *err);
 
+/* The same fields without any check, for products that are read back: what is absent
+ * or wrong is left empty, or NaN where NaN means absent. */
+void exposure_glean_meta(const struct header *primary, const struct header *science,
+                         const char *filename, struct exposure_meta *ret);
+
 /* After each stage NaN and DO_NOT_USE go together: NaN SCI, ERR or a variance sets the
  * flag, and a flagged pixel has NaN in SCI, ERR and every variance (as in the peer). */
 void exposure_match_nans(struct exposure *e);

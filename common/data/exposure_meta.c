@@ -333,3 +333,33 @@ int exposure_read_meta(struct exposure *e, const char *filename, struct err *err
     m->is_background = read_flag(e, "BKGDTARG");
     return 0;
 }
+
+void exposure_glean_meta(const struct header *primary, const struct header *science,
+                         const char *filename, struct exposure_meta *ret)
+{
+    const struct header *const headers[2] = {primary, science};
+    const char *target = "";
+    *ret = (struct exposure_meta){0};
+    snprintf(ret->filename, sizeof ret->filename, "%s", filename);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const char *value = "";
+        if (!header_get_string(headers[0], texts[i].keyword, &value)) {
+            header_get_string(headers[1], texts[i].keyword, &value);
+        }
+        snprintf((char *)ret + texts[i].offset, texts[i].size, "%s", value);
+    }
+    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
+        double v = reals[i].fallback;
+        if (!header_get_real(headers[0], reals[i].keyword, &v)) {
+            header_get_real(headers[1], reals[i].keyword, &v);
+        }
+        memcpy((char *)ret + reals[i].offset, &v, sizeof v);
+    }
+    ret->gwa_temperature = NAN;
+    header_get_real(primary, "GWA_TILT", &ret->gwa_temperature);
+    ret->has_velosys = header_get_real(science, "VELOSYS", &ret->velosys);
+    if (!header_get_string(primary, "TARGPROP", &target) || !target[0]) {
+        header_get_string(primary, "TARGNAME", &target);
+    }
+    snprintf(ret->target_name, sizeof ret->target_name, "%s", target);
+}

@@ -1,0 +1,172 @@
+#include "common/data/spectrum_io.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/base/path.h"
+#include "common/data/fits_io.h"
+
+/* The columns of EXTRACT1D, in the peer's order. */
+static const struct {
+    const char *name, *unit;
+    size_t offset; /* of the pointer in struct spectrum */
+    enum fits_type type;
+} columns[] = {
+#define DOUBLE(name, unit, member)                                                     \
+    {                                                                                  \
+        name, unit, offsetof(struct spectrum, member), FITS_DOUBLE                     \
+    }
+    DOUBLE("WAVELENGTH", "um", wavelength),
+    DOUBLE("FLUX", "Jy", flux),
+    DOUBLE("FLUX_ERROR", "Jy", flux_error),
+    DOUBLE("FLUX_VAR_POISSON", "Jy^2", flux_var_poisson),
+    DOUBLE("FLUX_VAR_RNOISE", "Jy^2", flux_var_rnoise),
+    DOUBLE("FLUX_VAR_FLAT", "Jy^2", flux_var_flat),
+    DOUBLE("SURF_BRIGHT", "MJy/sr", surf_bright),
+    DOUBLE("SB_ERROR", "MJy/sr", sb_error),
+    DOUBLE("SB_VAR_POISSON", "(MJy/sr)^2", sb_var_poisson),
+    DOUBLE("SB_VAR_RNOISE", "(MJy/sr)^2", sb_var_rnoise),
+    DOUBLE("SB_VAR_FLAT", "(MJy/sr)^2", sb_var_flat),
+    {"DQ", "", offsetof(struct spectrum, dq), FITS_UINT32},
+    DOUBLE("BACKGROUND", "MJy/sr", background),
+    DOUBLE("BKGD_ERROR", "MJy/sr", bkgd_error),
+    DOUBLE("BKGD_VAR_POISSON", "(MJy/sr)^2", bkgd_var_poisson),
+    DOUBLE("BKGD_VAR_RNOISE", "(MJy/sr)^2", bkgd_var_rnoise),
+    DOUBLE("BKGD_VAR_FLAT", "(MJy/sr)^2", bkgd_var_flat),
+    DOUBLE("NPIXELS", "", npixels),
+};
+#define N_COLUMNS (sizeof columns / sizeof *columns)
+
+/* The array of a column. */
+static void *data_of(const struct spectrum *s, size_t column)
+{
+    void *data;
+    memcpy(&data, (const char *)s + columns[column].offset, sizeof data);
+    return data;
+}
+
+/* The carried cards, and what the spectrum says itself where they do not. */
+static int table_header(const struct spectrum *s, struct header *h, struct err *err)
+{
+    const struct {
+        const char *keyword, *text, *comment;
+    } texts[] = {
+        {"SLTNAME", s->meta.exp_type, "Slit name"},
+        {"SRCTYPE", s->source_type, "Source type used for calibration"},
+        {"DETECTOR", s->meta.detector, "Name of detector used to acquire the data"}};
+    const struct {
+        const char *keyword;
+        double value;
+        const char *comment;
+    } reals[] = {{"EXTR_X", s->extraction_x, "X center of extraction region"},
+                 {"EXTR_Y", s->extraction_y, "Y center of extraction region"},
+                 {"SLIT_RA", s->source_ra, "[deg] Right Ascension at middle of slit"},
+                 {"SLIT_DEC", s->source_dec, "[deg] Declination at middle of slit"}};
+    int code = header_copy(h, &s->table, err);
+    for (size_t i = 0; !code && i < sizeof texts / sizeof *texts; i++) {
+        if (texts[i].text[0] && !header_find(h, texts[i].keyword)) {
+            code = header_set_string(h, texts[i].keyword, texts[i].text,
+                                     texts[i].comment, err);
+        }
+    }
+    for (size_t i = 0; !code && i < sizeof reals / sizeof *reals; i++) {
+        if (!header_find(h, reals[i].keyword)) {
+            code = header_set_real(h, reals[i].keyword, reals[i].value,
+                                   reals[i].comment, err);
+        }
+    }
+    return code;
+}
+
+int spectrum_write(const struct spectrum *s, const char *path, const char *filename,
+                   const struct provenance *provenance, struct err *err)
+{
+    struct header primary = {0}, table = {0};
+    struct fits_out *f = NULL;
+    struct fits_column out[N_COLUMNS] = {0};
+    for (size_t i = 0; i < N_COLUMNS; i++) {
+        out[i] = (struct fits_column){.name = columns[i].name,
+                                      .unit = columns[i].unit,
+                                      .type = columns[i].type,
+                                      .repeat = 1,
+                                      .data = data_of(s, i)};
+    }
+    int code = header_copy(&primary, &s->primary, err);
+    code = code ? code
+                : provenance_to_header(provenance, filename, "MultiSpecModel", &primary,
+                                       err);
+    code = code ? code : table_header(s, &table, err);
+    code = code ? code : fits_out_create(path, &f, err);
+    code = code ? code : fits_out_primary(f, &primary, err);
+    code =
+        code ? code : fits_out_table(f, "EXTRACT1D", &table, s->n, out, N_COLUMNS, err);
+    code = code ? code : provenance_write(provenance, f, err);
+    header_done(&primary);
+    header_done(&table);
+    if (code) {
+        fits_out_discard(f);
+        return code;
+    }
+    return fits_out_close(f, err);
+}
+
+static int read_column(struct fits_in *f, int hdu, struct spectrum *s, size_t column,
+                       struct err *err)
+{
+    double *values = NULL;
+    int64_t *flags = NULL;
+    size_t repeat = 0;
+    const char *name = columns[column].name;
+    if (columns[column].type == FITS_DOUBLE) {
+        int code = fits_in_column_doubles(f, hdu, name, &values, &repeat, err);
+        if (!code && repeat == 1) {
+            memcpy(data_of(s, column), values, s->n * sizeof *values);
+        }
+        free(values);
+        return code || repeat == 1
+                   ? code
+                   : err_set(err, ERR_INPUT,
+                             "EXTRACT1D: column %s: expected one value a row", name);
+    }
+    int code = fits_in_column_ints(f, hdu, name, &flags, &repeat, err);
+    for (size_t i = 0; !code && repeat == 1 && i < s->n; i++) {
+        s->dq[i] = (uint32_t)flags[i];
+    }
+    free(flags);
+    return code;
+}
+
+int spectrum_read(const char *path, struct spectrum **ret, struct err *err)
+{
+    struct fits_in *f = NULL;
+    struct spectrum *s = NULL;
+    const char *type = "";
+    int hdu;
+    int code = fits_in_open(path, ERR_INPUT, &f, err);
+    code = code ? code : fits_in_need(f, "EXTRACT1D", &hdu, err);
+    if (!code) {
+        s = spectrum_new(fits_in_hdu(f, hdu)->rows, err);
+        code = s ? 0 : ERR_NOMEM;
+    }
+    code = code ? code : fits_in_header(f, 0, &s->primary, err);
+    code = code ? code : fits_in_header(f, hdu, &s->table, err);
+    for (size_t i = 0; !code && i < N_COLUMNS; i++) {
+        code = read_column(f, hdu, s, i, err);
+    }
+    fits_in_close(f);
+    if (code) {
+        spectrum_free(s);
+        return code;
+    }
+    header_get_string(&s->table, "SRCTYPE", &type);
+    snprintf(s->source_type, sizeof s->source_type, "%s", type);
+    header_get_real(&s->table, "EXTR_X", &s->extraction_x);
+    header_get_real(&s->table, "EXTR_Y", &s->extraction_y);
+    header_get_real(&s->table, "SLIT_RA", &s->source_ra);
+    header_get_real(&s->table, "SLIT_DEC", &s->source_dec);
+    snprintf(s->filename, sizeof s->filename, "%s", path_base(path));
+    exposure_glean_meta(&s->primary, &s->table, s->filename, &s->meta);
+    *ret = s;
+    return 0;
+}
