@@ -869,3 +869,16 @@ int queue_events(struct queue *q, int64_t after, const char *job, size_t limit,
     return code ? code
                 : rows(q, st, sizeof(struct queue_event), read_event, ret, ret_n, err);
 }
+
+int queue_rejections(struct queue *q, size_t limit, struct queue_event **ret,
+                     size_t *ret_n, struct err *err)
+{
+    sqlite3_stmt *st;
+    int code = prepare(q, &st, err,
+                       "SELECT id, at, '', '', from_state, to_state, message FROM event"
+                       " WHERE job IS NULL AND to_state = 'rejected'"
+                       " ORDER BY id DESC LIMIT ?",
+                       "i", (int64_t)limit);
+    return code ? code
+                : rows(q, st, sizeof(struct queue_event), read_event, ret, ret_n, err);
+}

@@ -182,5 +182,8 @@ int queue_count(struct queue *q, struct queue_counts *ret, struct err *err);
  * limits them to one job. */
 int queue_events(struct queue *q, int64_t after, const char *job, size_t limit,
                  struct queue_event **ret, size_t *ret_n, struct err *err);
+/* The last rejected files, newest first. */
+int queue_rejections(struct queue *q, size_t limit, struct queue_event **ret,
+                     size_t *ret_n, struct err *err);
 
 #endif

@@ -1,0 +1,83 @@
+#ifndef IFUD_DAEMON_EXECUTOR_H
+#define IFUD_DAEMON_EXECUTOR_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+#include "common/base/err.h"
+#include "jobs/job.h"
+
+/*
+ * The thread executor: start, poll, cancel. A pool of threads of its own (libuv's pool
+ * is shared with file operations); each has its team of inner threads, and all share one
+ * cache of reference files.
+ *
+ * Thread: all functions on the loop's thread; jobs run on the workers.
+ * Test: tests/daemon/test_executor.c
+ */
+struct executor;
+
+/* Pin and run one job: job_pin and job_run, or a test's own. */
+typedef int (*executor_run)(struct job *job, struct references *refs, struct par *par,
+                            const atomic_bool *cancel, const struct job_events *events,
+                            struct job_result *ret, struct err *err);
+
+struct executor_options {
+    int workers, threads;    /* threads: inside each job */
+    struct references *refs; /* borrowed; may be NULL */
+    executor_run run;
+    /* A report is there: call executor_poll until it says no. */
+    void (*wake)(void *user);
+    /* On a worker: a stage has advanced (a new one, another quarter, its end), or says
+     * something. May be NULL. */
+    void (*progress)(void *user, const char *job, const char *stage, int index,
+                     int count, double share);
+    void (*note)(void *user, const char *job, const char *stage, bool is_warning,
+                 const char *line);
+    void *user;
+};
+
+struct executor_report { /* an attempt has ended */
+    int64_t id;
+    int code; /* of the run; ERR_CANCELLED after executor_cancel */
+    struct err err;
+    struct job_result result;
+    double seconds;
+};
+
+struct executor_state { /* an attempt that runs */
+    int64_t id;
+    char job[512];
+    char stage[40];   /* "" before the first */
+    int index, count; /* as job_events.stage counts */
+    double share;     /* of the stage, 0..1 */
+    double seconds;   /* since the start */
+};
+
+int executor_open(uv_loop_t *loop, const struct executor_options *options,
+                  struct executor **ret, struct err *err);
+/* Waits for what runs (cancel first to hurry); freed once the loop closed its handle. */
+void executor_close(struct executor *ex); /* NULL is fine */
+
+/* Workers without a job. */
+int executor_idle(const struct executor *ex);
+int executor_workers(const struct executor *ex);
+
+/* Give a job to an idle worker (there must be one). The job is taken over. */
+void executor_start(struct executor *ex, int64_t id, struct job *job);
+/* One report, released with executor_report_done; false if there is none. */
+bool executor_poll(struct executor *ex, struct executor_report *ret);
+void executor_report_done(struct executor_report *report);
+/*
+ * Ask jobs to end: id 0 means all. at_stage_end: when the running stage is done;
+ * otherwise between two pieces of it.
+ */
+void executor_cancel(struct executor *ex, int64_t id, bool at_stage_end);
+/* What runs: up to `room` states; returns how many. */
+size_t executor_running(struct executor *ex, struct executor_state *ret, size_t room);
+/* Index the reference folder again before the next job. */
+void executor_rescan_references(struct executor *ex);
+
+#endif

@@ -1,0 +1,62 @@
+#ifndef IFUD_DAEMON_PLANNER_H
+#define IFUD_DAEMON_PLANNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "common/base/err.h"
+#include "common/data/exposure.h"
+#include "daemon/queue.h"
+
+/*
+ * From rows to jobs. Pure: the plan of a group follows from its rows and the time, so
+ * that nothing but the queue has to survive a stop.
+ *
+ * One spec2 per science exposure; one spec3 per group (program, observation, target,
+ * disperser, filter) once every dither 1..NUMDTHPT has been reduced on every detector
+ * that the disperser reaches, in every visit seen so far, or once the group has been
+ * quiet for the configured time. An exposure that is reduced after that gives a new
+ * version, which supersedes the old. Leakage and background exposures are kept, not
+ * reduced. Thread: any. Test: tests/daemon/test_planner.c
+ */
+
+/* Does this disperser and filter throw light on this detector? Unknown ones: true. */
+bool planner_reaches(const char *detector, const char *grating, const char *filter);
+
+/*
+ * What the queue keeps of an exposure: base, role, group and keywords.
+ * Given:    meta; name: its file name
+ * Returned: *ret, but for id, sha256, state, bytes and accepted_at
+ * ERR_INPUT if the disperser does not reach the detector.
+ */
+int planner_describe(const struct exposure_meta *meta, const char *name,
+                     struct queue_exposure *ret, struct err *err);
+
+enum plan_verb {
+    PLAN_NOTHING,
+    PLAN_SUPERSEDE_EXPOSURE, /* .exposure: rewritten under the same name */
+    PLAN_ADD_SPEC2,          /* .exposure */
+    PLAN_ADD_SPEC3,          /* the group's next version, waiting */
+    PLAN_QUEUE,              /* .job, with .inputs if it is a spec3 */
+    PLAN_SUPERSEDE           /* .job */
+};
+
+struct plan_step {
+    enum plan_verb verb;
+    int64_t exposure, job;
+    int64_t *inputs; /* spec2 jobs in the order of their names; plan_step_done */
+    size_t n_inputs;
+    char
+        why[512]; /* for the event; with PLAN_NOTHING what the group waits for, or "" */
+    double due;   /* PLAN_NOTHING: when quietness will release it; 0: not by time */
+};
+
+/*
+ * The next thing to do for a group: apply it to the queue, load the group again and ask
+ * again, until PLAN_NOTHING.
+ * Given: g; now and quiet_seconds in seconds.
+ */
+int planner_next(const struct queue_group *g, double now, double quiet_seconds,
+                 struct plan_step *ret, struct err *err);
+void plan_step_done(struct plan_step *step);
+
+#endif

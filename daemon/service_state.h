@@ -1,0 +1,73 @@
+#ifndef IFUD_DAEMON_SERVICE_STATE_H
+#define IFUD_DAEMON_SERVICE_STATE_H
+
+#include <stdbool.h>
+#include <uv.h>
+#include "daemon/executor.h"
+#include "daemon/inbox.h"
+#include "daemon/queue.h"
+#include "daemon/spool.h"
+#include "daemon/status.h"
+#include "daemon/work.h"
+
+/*
+ * What the parts of the service share: service.c (the loop), plan.c (applying the
+ * planner) and report.c (answers of the status socket).
+ * Thread: the loop's.
+ */
+
+#define SERVICE_TROUBLES 16
+
+struct
+    service_trouble { /* something an operator should know that is no job's failure */
+    double at;
+    char message[512];
+};
+
+struct service {
+    const struct config *config;
+    uv_loop_t loop;
+    char *inbox_folder, *spool_folder, *products_folder, *rejected_folder;
+    char *references_folder, *manifests_folder;
+    struct work_place place;
+    struct queue *queue;
+    struct inbox *inbox;
+    struct spool *spool;
+    struct executor *executor;
+    struct status *status;
+    struct references *references;
+    uv_signal_t signals[3];
+    uv_timer_t tick;
+    int lock;
+    bool once, stopping, closing;
+    int stop_requests;
+    double started, stop_at;         /* s since 1970 */
+    double next_quiet;               /* when a group may be quiet; 0: none */
+    double next_retry;               /* when a deferred job is due; 0: none */
+    struct executor_report *unsaved; /* ended, but the queue refused the row */
+    size_t n_unsaved;
+    struct service_trouble troubles[SERVICE_TROUBLES];
+    size_t n_troubles; /* ever; the ring holds the last ones */
+    struct err failure;
+};
+
+double service_now(void); /* s since 1970 */
+
+/* Remember and log; the same message again only updates its time. */
+void service_trouble(struct service *s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
+ * Apply the planner to a group until it has nothing more to do; joins a transaction
+ * that is open. quiet_seconds: 0 combines what is there. Updates next_quiet.
+ */
+int service_plan_group(struct service *s, const char *group, double quiet_seconds,
+                       struct err *err);
+/* The same for every group, or for those that wait; each in its own transaction. */
+int service_plan_all(struct service *s, bool waiting_only, double quiet_seconds,
+                     struct err *err);
+
+/* Answer one request of the status socket: one line of JSON, or NULL without memory. */
+char *report_answer(void *service, const char *request, size_t n);
+
+#endif

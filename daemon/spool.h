@@ -1,0 +1,76 @@
+#ifndef IFUD_DAEMON_SPOOL_H
+#define IFUD_DAEMON_SPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <uv.h>
+#include "common/base/err.h"
+#include "daemon/queue.h"
+
+/*
+ * The private spool: settled files are copied in, hashed, fsynced and looked at by one
+ * thread of its own. The order that loses nothing: the copy is on the disk (here), the
+ * row is committed (the caller), then the inbox name goes (spool_clear).
+ *
+ *     <spool>/exposures/<sha256>/<name>    accepted exposures
+ *     <spool>/tmp/                         copies under way; emptied at the start
+ *
+ * Files are opened O_NOFOLLOW and copied before anything parses them, so a writer that
+ * still holds the file cannot change what was hashed.
+ *
+ * Thread: all functions on the loop's thread; `done` is called there too.
+ * Test: tests/daemon/test_spool.c
+ */
+struct spool;
+
+enum spool_outcome {
+    SPOOL_STORED,     /* the copy is durable: commit the row, then spool_clear */
+    SPOOL_CHANGED,    /* it was written to meanwhile: let it settle anew */
+    SPOOL_GONE,       /* the inbox name no longer exists */
+    SPOOL_INCOMPLETE, /* no whole FITS file (yet) */
+    SPOOL_REJECTED,   /* moved to the rejected folder with its .why.json */
+    SPOOL_TROUBLE     /* the disk or memory refused: try later */
+};
+
+struct spool_result {
+    enum spool_outcome outcome;
+    const char *name; /* in the inbox */
+    struct stat st;   /* as it was copied */
+    /* SPOOL_STORED: all but id, state, accepted_at */
+    struct queue_exposure exposure;
+    struct err err; /* INCOMPLETE, REJECTED, TROUBLE: why */
+};
+
+struct spool_options {
+    const char *folder, *inbox, *rejected; /* spool and rejected are created */
+    void (*done)(void *user, const struct spool_result *result);
+    void *user;
+};
+
+int spool_open(uv_loop_t *loop, const struct spool_options *options, struct spool **ret,
+               struct err *err);
+/* Finish the copy under way, forget the rest; freed once the loop closed its handle. */
+void spool_close(struct spool *spool); /* NULL is fine */
+
+/*
+ * Take in a settled file. last_chance: an incomplete one is rejected.
+ * Returns false if as many are under way as there is room for.
+ */
+bool spool_submit(struct spool *spool, const char *name, const struct stat *st,
+                  bool last_chance);
+/* How many are under way. */
+size_t spool_busy(const struct spool *spool);
+
+/* Remove the inbox name if it is still the file that was copied; false if another file
+ * has the name now. */
+bool spool_clear(struct spool *spool, const char *name, const struct stat *st);
+
+/* Path of an accepted exposure; the caller frees. */
+char *spool_path(const struct spool *spool, const char *sha256, const char *name,
+                 struct err *err);
+/* The same bytes were accepted under another name before: remove this copy's name. */
+void spool_forget(struct spool *spool, const char *sha256, const char *name);
+
+#endif

@@ -1,0 +1,174 @@
+#include "daemon/work.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/mem.h"
+#include "common/base/path.h"
+#include "common/base/publish.h"
+
+char *work_folder(const struct work_place *place, const struct queue_job *row,
+                  struct err *err)
+{
+    return mem_printf(err, "%s/%s/%s", place->products, row->program, row->group);
+}
+
+/* ---- inputs ---- */
+
+static int add_input(struct job *job, char *path, const char *sha256, struct err *err)
+{
+    struct job_input *more =
+        path ? mem_realloc(job->inputs, job->n_inputs + 1, sizeof *more, err) : NULL;
+    if (!more) {
+        free(path);
+        return ERR_NOMEM;
+    }
+    job->inputs = more;
+    job->inputs[job->n_inputs].path = path;
+    snprintf(job->inputs[job->n_inputs++].sha256, 65, "%s", sha256);
+    return 0;
+}
+
+static int add_product(struct queue *q, int64_t from, struct job *job, struct err *err)
+{
+    struct queue_product *p;
+    size_t n;
+    int code = queue_products(q, from, &p, &n, err);
+    if (code) {
+        return code;
+    }
+    code =
+        err_set(err, ERR_INPUT, "job %lld, whose product this job reads, has no _cal",
+                (long long)from);
+    for (size_t i = 0; i < n; i++) {
+        if (!strcmp(p[i].suffix, "cal")) {
+            code = add_input(job, mem_strdup(p[i].path, err), p[i].sha256, err);
+            break;
+        }
+    }
+    free(p);
+    return code;
+}
+
+static int add_inputs(struct queue *q, const struct spool *spool,
+                      const struct queue_job *row, struct job *job, struct err *err)
+{
+    struct queue_input *in;
+    size_t n;
+    int code = queue_inputs(q, row->id, &in, &n, err);
+    for (size_t i = 0; !code && i < n; i++) {
+        struct queue_exposure e;
+        if (in[i].input_job) {
+            code = add_product(q, in[i].input_job, job, err);
+        } else if (!(code = queue_get_exposure(q, in[i].exposure, &e, err))) {
+            code =
+                add_input(job, spool_path(spool, e.sha256, e.name, err), e.sha256, err);
+        }
+        if (code) {
+            free(in);
+            return code;
+        }
+    }
+    if (!code) {
+        free(in);
+    }
+    return code;
+}
+
+/* ---- settings ---- */
+
+static int add_settings(const struct config *config, const char *name, struct job *job,
+                        struct err *err)
+{
+    size_t n;
+    char **lines = config_strings(config, name, &n, err);
+    struct job_setting *s = lines ? mem_calloc(n, sizeof *s, err) : NULL;
+    int code = s ? 0 : ERR_NOMEM;
+    job->settings = s;
+    for (size_t i = 0; i < n && !code; i++) {
+        const char *dot = strchr(lines[i], '.'), *is = strchr(lines[i], '=');
+        s[i].stage = mem_strndup(lines[i], (size_t)(dot - lines[i]), err);
+        s[i].name = mem_strndup(dot + 1, (size_t)(is - dot - 1), err);
+        s[i].value = mem_strdup(is + 1, err);
+        job->n_settings = i + 1;
+        code = s[i].stage && s[i].name && s[i].value ? 0 : ERR_NOMEM;
+    }
+    free(lines);
+    return code;
+}
+
+static char *date_now(struct err *err)
+{
+    char date[32];
+    time_t now = time(NULL);
+    struct tm tm;
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", gmtime_r(&now, &tm));
+    return mem_strdup(date, err);
+}
+
+/* The manifest beside the queue, so that a failed attempt can be repeated by hand. */
+static int keep_manifest(const struct work_place *place, const struct queue_job *row,
+                         const struct job *job, struct err *err)
+{
+    char *json = job_to_json(job, err);
+    char *name = mem_printf(err, "%s.json", row->name);
+    int code = json && name
+                   ? publish_bytes(place->manifests, name, 1, json, strlen(json), err)
+                   : (err->code ? err->code : ERR_NOMEM);
+    free(name);
+    free(json);
+    return code;
+}
+
+int work_prepare(struct queue *q, const struct spool *spool,
+                 const struct config *config, const struct work_place *place,
+                 const struct queue_job *row, struct job *ret, struct err *err)
+{
+    bool is_spec3 = !strcmp(row->recipe, "spec3");
+    struct job job = {.threads = place->threads, .attempt = row->attempt};
+    int code = ERR_NOMEM;
+    if (!(job.id = mem_strdup(row->name, err)) ||
+        !(job.recipe = mem_strdup(row->recipe, err)) ||
+        !(job.output_folder = work_folder(place, row, err)) ||
+        !(job.date = date_now(err)) ||
+        (is_spec3 && !(job.product_name = mem_strdup(row->base, err))) ||
+        (place->references &&
+         !(job.reference_folder = mem_strdup(place->references, err)))) {
+        goto out;
+    }
+    if ((code = add_inputs(q, spool, row, &job, err)) ||
+        (code = add_settings(config, is_spec3 ? "spec3_settings" : "spec2_settings",
+                             &job, err)) ||
+        (code = path_make_folder(job.output_folder, 0755, err))) {
+        goto out;
+    }
+    code = keep_manifest(place, row, &job, err);
+out:
+    if (code) {
+        job_done(&job);
+    } else {
+        *ret = job;
+    }
+    return code;
+}
+
+int work_keep_products(struct queue *q, int64_t job, const struct job_result *result,
+                       struct err *err)
+{
+    struct queue_product *p = mem_calloc(result->n_products, sizeof *p, err);
+    if (!p) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < result->n_products; i++) {
+        const struct job_product *from = &result->products[i];
+        snprintf(p[i].path, sizeof p[i].path, "%s", from->path);
+        snprintf(p[i].suffix, sizeof p[i].suffix, "%s", from->suffix);
+        snprintf(p[i].sha256, sizeof p[i].sha256, "%s", from->sha256);
+        p[i].bytes = (int64_t)from->bytes;
+    }
+    int code = queue_set_products(q, job, p, result->n_products, err);
+    free(p);
+    return code;
+}

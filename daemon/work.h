@@ -1,0 +1,39 @@
+#ifndef IFUD_DAEMON_WORK_H
+#define IFUD_DAEMON_WORK_H
+
+#include "common/base/err.h"
+#include "config/config.h"
+#include "daemon/queue.h"
+#include "daemon/spool.h"
+#include "jobs/job.h"
+
+/*
+ * From a row of the queue to the manifest that is run.
+ * Thread: the loop's. Test: tests/e2e/test_daemon.c
+ */
+
+struct work_place {                    /* absolute paths, borrowed */
+    const char *products, *references; /* references may be NULL */
+    const char *manifests; /* of every attempt: <job>.json, to repeat it by hand */
+    int threads;
+};
+
+/*
+ * Fill in the job of a row: inputs (the exposure in the spool, or the _cal products of
+ * the jobs that it reads), settings, output folder (created), and write its manifest.
+ * Given:    row: its attempt is the one that is about to run.
+ * Returned: *ret, released with job_done.
+ */
+int work_prepare(struct queue *q, const struct spool *spool,
+                 const struct config *config, const struct work_place *place,
+                 const struct queue_job *row, struct job *ret, struct err *err);
+
+/* Record what a run published. */
+int work_keep_products(struct queue *q, int64_t job, const struct job_result *result,
+                       struct err *err);
+
+/* Where the products of a job go: <products>/<program>/<group>. The caller frees. */
+char *work_folder(const struct work_place *place, const struct queue_job *row,
+                  struct err *err);
+
+#endif
