@@ -1,7 +1,259 @@
+/*
+ * ifurun: one job by hand, with the same code as the daemon.
+ * See docs/tour.md; the options are in ifurun_help.c.
+ */
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
-int main(void)
+#include "cli/ifurun_commands.h"
+#include "common/base/path.h"
+#include "common/data/fits_io.h"
+#include "jobs/job.h"
+#include "stages/recipe.h"
+
+static atomic_bool cancelled;
+
+static void on_signal(int number)
 {
-    fprintf(stderr, "usage: ifurun spec2|spec3 [OPTION]... FILE...\n");
-    return 2;
+    (void)number;
+    atomic_store(&cancelled, true);
+}
+
+/* ---- progress: one line per stage, and each second within a long one --------------- */
+
+struct progress {
+    pthread_mutex_t lock;
+    const char *job;
+    double begun, last; /* seconds */
+};
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void on_stage(void *user, const char *stage, int index, int count, double share)
+{
+    struct progress *p = user;
+    pthread_mutex_lock(&p->lock);
+    double now = seconds();
+    if (share <= 0) {
+        p->begun = p->last = now;
+    } else if (share >= 1) {
+        fprintf(stderr, "%s: %s 100 %% (stage %d of %d, %.2f s)\n", p->job, stage,
+                index + 1, count, now - p->begun);
+    } else if (now - p->last >= 1) {
+        p->last = now;
+        fprintf(stderr, "%s: %s %.0f %% (stage %d of %d)\n", p->job, stage, 100 * share,
+                index + 1, count);
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void on_note(void *user, int is_warning, const char *stage, const char *line)
+{
+    struct progress *p = user;
+    pthread_mutex_lock(&p->lock);
+    fprintf(stderr, "%s: %s: %s%s\n", p->job, stage, is_warning ? "warning: " : "",
+            line);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static int run_job(const struct job *job, struct references *refs, struct par *par,
+                   struct err *err)
+{
+    struct progress progress = {.lock = PTHREAD_MUTEX_INITIALIZER, .job = job->id};
+    const struct job_events events = {on_stage, on_note, &progress};
+    struct job_result result;
+    int code = job_run(job, refs, par, &cancelled, &events, &result, err);
+    for (size_t i = 0; i < result.n_products; i++) {
+        printf("%s\n", result.products[i].path);
+    }
+    fflush(stdout);
+    job_result_done(&result);
+    return code;
+}
+
+static void complain(const struct err *err)
+{
+    fprintf(stderr, "ifurun: %s\n", err->message);
+}
+
+/* ---- recipes ---------------------------------------------------------------------- */
+
+/* One job after another; a failure is told at once and the next one is still run. */
+static int run_group(const struct ifurun_options *o, const char *recipe,
+                     char *const *files, size_t n, struct references *refs,
+                     struct par *par, struct err *err)
+{
+    struct job job = {0};
+    int code = ifurun_make_job(o, recipe, files, n, &job, err);
+    if (!code) {
+        code = job_pin(&job, refs, err);
+    }
+    if (!code) {
+        code = run_job(&job, refs, par, err);
+    }
+    job_done(&job);
+    return code;
+}
+
+static int check_usage(const struct ifurun_options *o, const char *recipe,
+                       struct err *err)
+{
+    struct recipe_settings *settings = NULL;
+    const struct recipe *r = recipe_find(recipe);
+    int step, code = recipe_settings_new(r, &settings, err);
+    for (size_t i = 0; i < o->n_settings && !code; i++) {
+        code = recipe_set(settings, o->settings[i].stage, o->settings[i].name,
+                          o->settings[i].value, err);
+    }
+    for (size_t i = 0; i < o->n_save && !code; i++) {
+        code = recipe_step_find(r, o->save[i], &step, err);
+    }
+    if (!code && o->stop_after) {
+        code = recipe_step_find(r, o->stop_after, &step, err);
+    }
+    if (!code && o->n_files == 0) {
+        code = err_set(err, ERR_PARAM, "%s needs at least one file; see ifurun --help",
+                       recipe);
+    }
+    recipe_settings_free(settings);
+    return code;
+}
+
+static int run_recipe(const struct ifurun_options *o, struct err *err)
+{
+    struct references *refs = NULL;
+    struct par *par = NULL;
+    const char *recipe = o->command;
+    int code = check_usage(o, recipe, err), failed = 0;
+    char *folder = NULL;
+    if (!code) {
+        struct err none = {0};
+        folder = ifurun_reference_folder(o, &none);
+        code = none.code ? err_set(err, none.code, "%s", none.message) : 0;
+    }
+    if (!code) {
+        code = references_open(folder, IFURUN_CACHE_BYTES, &refs, err);
+    }
+    if (!code) {
+        code = par_new(o->threads, &par, err);
+    }
+    if (!code && !strcmp(recipe, "spec3")) {
+        code = run_group(o, recipe, o->files, o->n_files, refs, par, err);
+    } else {
+        for (size_t i = 0; i < o->n_files && !code; i++) {
+            code = run_group(o, recipe, o->files + i, 1, refs, par, err);
+            if (code && code != ERR_PARAM && code != ERR_CANCELLED &&
+                i + 1 < o->n_files) {
+                complain(err);
+                failed = code;
+                code = 0;
+            }
+        }
+    }
+    if (!code && failed) {
+        code = err_set(err, failed, "at least one of %zu exposures failed (see above)",
+                       o->n_files);
+    }
+    par_free(par);
+    references_close(refs);
+    free(folder);
+    return code;
+}
+
+static int run_manifest(const struct ifurun_options *o, struct err *err)
+{
+    struct job job = {0};
+    struct references *refs = NULL;
+    struct par *par = NULL;
+    if (o->n_files || o->n_settings || o->n_save || o->stop_after || o->references) {
+        return err_set(err, ERR_PARAM,
+                       "a manifest is complete: only --threads goes with it");
+    }
+    int code = job_read(o->command, &job, err);
+    if (!code) {
+        const char *folder = job.n_references ? NULL : job.reference_folder;
+        code = references_open(folder, IFURUN_CACHE_BYTES, &refs, err);
+    }
+    if (!code) {
+        code = par_new(o->threads, &par, err);
+    }
+    if (!code) {
+        code = run_job(&job, refs, par, err);
+    }
+    if (code == ERR_PARAM) {
+        code = ERR_INPUT; /* what a file says wrong is no wrong use */
+    }
+    par_free(par);
+    references_close(refs);
+    job_done(&job);
+    return code;
+}
+
+static int run_command(const struct ifurun_options *o, struct err *err)
+{
+    int code = fits_check_library(err);
+    if (code) {
+        return code;
+    }
+    if (recipe_find(o->command)) {
+        return run_recipe(o, err);
+    }
+    if (!strcmp(o->command, "refs")) {
+        return ifurun_refs(o, err);
+    }
+    if (!strcmp(o->command, "wcs")) {
+        return ifurun_wcs(o, &cancelled, err);
+    }
+    if (!strcmp(o->command, "stages")) {
+        ifurun_print_stages(stdout);
+        return 0;
+    }
+    if (path_has_suffix(o->command, ".json")) {
+        return run_manifest(o, err);
+    }
+    return err_set(err, ERR_PARAM,
+                   "no command '%s': there are spec2, spec3, refs, wcs, stages and "
+                   "MANIFEST.json; see ifurun --help",
+                   o->command);
+}
+
+int main(int argc, char **argv)
+{
+    struct ifurun_options options;
+    struct err err = {0};
+    struct sigaction action = {.sa_handler = on_signal};
+    if (argc > 1 && !strcmp(argv[1], "--version")) {
+        printf("ifurun %s\n", IFUD_VERSION);
+        return 0;
+    }
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    int code = ifurun_options_read(argc, argv, &options, &err);
+    if (code) {
+        complain(&err);
+        return code == ERR_PARAM ? 2 : 1;
+    }
+    if (options.help) {
+        ifurun_print_usage(stdout);
+        ifurun_print_stages(stdout);
+    } else if (!options.command) {
+        ifurun_print_usage(stderr);
+        code = ERR_PARAM;
+    } else {
+        code = run_command(&options, &err);
+        if (code) {
+            complain(&err);
+        }
+    }
+    ifurun_options_done(&options);
+    return code == 0 ? 0 : code == ERR_PARAM ? 2 : 1;
 }
