@@ -398,8 +398,53 @@ static int array(const struct asdf_node *node, const char *field,
                         ret, err);
 }
 
+/* All fields of records, as one more, last axis. */
+static int records(const struct asdf_node *node, const struct asdf_node *fields,
+                   struct asdf_array *ret, struct err *err)
+{
+    const size_t n_fields = asdf_count(fields);
+    struct asdf_array all = {0};
+    int rc = n_fields > 0 ? 0 : asdf_error(node, err, "its records have no fields");
+
+    for (size_t k = 0; k < n_fields && rc == 0; k++) {
+        struct asdf_array one = {0};
+        const char *name = NULL;
+
+        asdf_string(asdf_get(asdf_item(fields, k), "name"), &name);
+        rc = name != NULL ? array(node, name, &one, err)
+                          : asdf_error(node, err, "field %zu has no name", k);
+        if (rc == 0 && k == 0) {
+            all = one;
+            all.values = mem_calloc(one.n, n_fields * sizeof(double), err);
+            rc = all.values != NULL ? 0 : ERR_NOMEM;
+            if (rc == 0 && one.n_axes == MAX_AXES) {
+                rc =
+                    asdf_error(node, err, "records in more than %d axes", MAX_AXES - 1);
+            }
+        }
+        for (size_t i = 0; i < one.n && rc == 0; i++) {
+            all.values[i * n_fields + k] = one.values[i];
+        }
+        free(one.values);
+    }
+    if (rc != 0) {
+        free(all.values);
+        return rc;
+    }
+    all.shape[all.n_axes++] = n_fields;
+    all.n *= n_fields;
+    *ret = all;
+    return 0;
+}
+
 int asdf_array(const struct asdf_node *node, struct asdf_array *ret, struct err *err)
 {
+    const struct asdf_node *fields =
+        node != NULL && asdf_is_mapping(node) ? asdf_get(node, "datatype") : NULL;
+
+    if (fields != NULL && asdf_is_sequence(fields)) {
+        return records(node, fields, ret, err);
+    }
     return array(node, NULL, ret, err);
 }
 
