@@ -177,9 +177,17 @@ static void drop_spare_planes(struct job_context *c)
         struct exposure *e = c->data.exposures[i];
         free(e->pathloss_ps);
         free(e->pathloss_un);
-        free(e->flat);
-        e->pathloss_ps = e->pathloss_un = e->flat = NULL;
+        e->pathloss_ps = e->pathloss_un = NULL;
     }
+}
+
+/* The total flat, where flat_field was asked to keep it, is written and goes. */
+static int write_flat(struct job_context *c, struct exposure *e, struct err *err)
+{
+    int code = e->flat ? job_write_exposure(c, e->flat, "interpolatedflat", err) : 0;
+    exposure_free(e->flat);
+    e->flat = NULL;
+    return code;
 }
 
 static int write_reached(struct job_context *c, bool new_cube, bool new_spectrum,
@@ -196,7 +204,10 @@ static int write_reached(struct job_context *c, bool new_cube, bool new_spectrum
         return code;
     }
     bool is_cal = !strcmp(stage->suffix, "cal");
-    if (c->data.n_exposures == 1 && (is_cal || c->plan.save[c->step])) {
+    if (c->data.n_exposures == 1) {
+        code = write_flat(c, c->data.exposures[0], err);
+    }
+    if (!code && c->data.n_exposures == 1 && (is_cal || c->plan.save[c->step])) {
         code = job_write_exposure(c, c->data.exposures[0], stage->suffix, err);
     }
     if (!code && is_cal) {

@@ -65,7 +65,9 @@ static void apply(const struct job *job, size_t at, size_t n, const float *flat,
         e->dq[at + i] |= dq[i];
     }
     if (e->flat) {
-        memcpy(e->flat + at, flat, n * sizeof *flat);
+        memcpy(e->flat->sci + at, flat, n * sizeof *flat);
+        memcpy(e->flat->err + at, error, n * sizeof *error);
+        memcpy(e->flat->dq + at, dq, n * sizeof *dq);
     }
 }
 
@@ -78,7 +80,8 @@ static void apply_none(const struct job *job, size_t at, size_t n)
         e->var_flat[i] = job->inverse ? 0 : NAN;
         e->dq[i] |= DQ_DO_NOT_USE;
         if (e->flat) {
-            e->flat[i] = NAN;
+            e->flat->sci[i] = e->flat->err[i] = NAN;
+            e->flat->dq[i] = DQ_DO_NOT_USE;
         }
     }
 }
@@ -204,6 +207,27 @@ static int load_flats(const struct stage_env *env, const char *user_flat,
     return code;
 }
 
+/* Planes for the flat itself, under the exposure's primary header. */
+static int keep_flat(struct exposure *e, struct err *err)
+{
+    size_t n = exposure_pixels(e);
+    struct exposure *f = exposure_new(e->nx, e->ny, err);
+    if (!f) {
+        return ERR_NOMEM;
+    }
+    exposure_free(e->flat);
+    e->flat = f;
+    f->sci = mem_alloc(n, sizeof *f->sci, err);
+    f->err = mem_alloc(n, sizeof *f->err, err);
+    f->dq = mem_alloc(n, sizeof *f->dq, err);
+    if (!f->sci || !f->err || !f->dq) {
+        return ERR_NOMEM;
+    }
+    f->meta = e->meta;
+    f->meta.bunit[0] = '\0';
+    return header_copy(&f->primary, &e->primary, err);
+}
+
 static int one_exposure(const struct stage_env *env, const struct params *params,
                         struct exposure *e, struct err *err)
 {
@@ -227,9 +251,8 @@ static int one_exposure(const struct stage_env *env, const struct params *params
         e->var_flat = mem_alloc(pixels, sizeof *e->var_flat, err);
         code = e->var_flat ? 0 : ERR_NOMEM;
     }
-    if (!code && params_bool(params, "save_interpolated_flat") && !e->flat) {
-        e->flat = mem_alloc(pixels, sizeof *e->flat, err);
-        code = e->flat ? 0 : ERR_NOMEM;
+    if (!code && params_bool(params, "save_interpolated_flat")) {
+        code = keep_flat(e, err);
     }
     if (!code) {
         code = load_flats(env, user_flat, &job, refs, err);

@@ -61,9 +61,9 @@ struct exposure {
         *wavelength; /* um, double as the WCS gives it (flats are integrated over it);
                            NaN where regions is 0 (assign_wcs). Files hold floats. */
     float *pathloss_ps, *pathloss_un; /* corrections applied (pathloss) */
-    float *flat;                      /* total flat applied (flat_field), for --save */
-    struct wcs *wcs;                  /* one reference (assign_wcs) */
-    bool wavelength_corrected;        /* barycentric correction is in the WCS */
+    struct exposure *flat;     /* SCI, ERR, DQ: the total flat applied, if asked for */
+    struct wcs *wcs;           /* one reference (assign_wcs) */
+    bool wavelength_corrected; /* barycentric correction is in the WCS */
 };
 
 struct exposure *exposure_new(int nx, int ny, struct err *err); /* no planes yet */
