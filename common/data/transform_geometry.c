@@ -15,7 +15,7 @@ static void run_affine(const struct transform *leaf, size_t n, const double *con
 {
     const double *m = leaf->par, *shift = leaf->par + 4;
 
-    for (size_t i = 0; i < n; i += 8) {
+    for (size_t i = 0; i < n; i += LANES) {
         const lanes x = *(const lanes *)(in[0] + i), y = *(const lanes *)(in[1] + i);
 
         *(lanes *)(out[0] + i) = m[0] * x + m[1] * y + shift[0];
@@ -62,7 +62,7 @@ static void run_rotate2d(const struct transform *leaf, size_t n,
 {
     const double c = leaf->par[1], s = leaf->par[2];
 
-    for (size_t i = 0; i < n; i += 8) {
+    for (size_t i = 0; i < n; i += LANES) {
         const lanes x = *(const lanes *)(in[0] + i), y = *(const lanes *)(in[1] + i);
 
         *(lanes *)(out[0] + i) = c * x - s * y;
@@ -92,15 +92,14 @@ static void run_to_cosines(const struct transform *leaf, size_t n,
                            const double *const *in, double *const *out)
 {
     (void)leaf;
-    for (size_t i = 0; i < n; i += 8) {
-        for (size_t k = i; k < i + 8; k++) {
-            const double x = in[0][k], y = in[1][k];
-            const double length = sqrt(1.0 + x * x + y * y);
+    for (size_t i = 0; i < n; i += LANES) {
+        const lanes x = *(const lanes *)(in[0] + i), y = *(const lanes *)(in[1] + i);
+        lanes length = 1.0 + x * x + y * y;
 
-            out[0][k] = x / length;
-            out[1][k] = y / length;
-            out[2][k] = 1.0 / length;
-        }
+        lanes_sqrt(&length);
+        *(lanes *)(out[0] + i) = x / length;
+        *(lanes *)(out[1] + i) = y / length;
+        *(lanes *)(out[2] + i) = 1.0 / length;
     }
 }
 
@@ -108,7 +107,7 @@ static void run_from_cosines(const struct transform *leaf, size_t n,
                              const double *const *in, double *const *out)
 {
     (void)leaf;
-    for (size_t i = 0; i < n; i += 8) {
+    for (size_t i = 0; i < n; i += LANES) {
         const lanes z = *(const lanes *)(in[2] + i);
 
         *(lanes *)(out[0] + i) = *(const lanes *)(in[0] + i) / z;
@@ -286,7 +285,7 @@ static void run_rotation(const struct transform *leaf, size_t n,
 {
     const double *m = leaf->par + PAR_MATRIX;
 
-    for (size_t i = 0; i < n; i += 8) {
+    for (size_t i = 0; i < n; i += LANES) {
         const lanes x = *(const lanes *)(in[0] + i), y = *(const lanes *)(in[1] + i),
                     z = *(const lanes *)(in[2] + i);
 
@@ -403,6 +402,37 @@ struct transform *transform_rotate_native(double lon_deg, double lat_deg,
 
 /* ---- the peer's rotation to the grating wheel ---- */
 
+/* One turn in the plane of p and q, of which only p counts. */
+static void turn_gwa(size_t n, double c, double s, double *p, const double *q)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        lanes *to = (lanes *)(p + i);
+
+        *to = *to * c + *(const lanes *)(q + i) * s;
+    }
+}
+
+static void turn_gwa_z(size_t n, double c, double s, double *xs, double *ys)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const lanes x = *(lanes *)(xs + i), y = *(lanes *)(ys + i);
+
+        *(lanes *)(xs + i) = x * c + y * s;
+        *(lanes *)(ys + i) = -x * s + y * c;
+    }
+}
+
+static void keep_length(size_t n, const double *xs, const double *ys, double *zs)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const lanes x = *(const lanes *)(xs + i), y = *(const lanes *)(ys + i);
+        lanes z = 1.0 - x * x - y * y;
+
+        lanes_sqrt(&z);
+        *(lanes *)(zs + i) = z;
+    }
+}
+
 static void run_rotation_gwa(const struct transform *leaf, size_t n,
                              const double *const *in, double *const *out)
 {
@@ -414,23 +444,21 @@ static void run_rotation_gwa(const struct transform *leaf, size_t n,
     for (int t = 0; t < n_turns; t++) {
         const double angle = leaf->par[PAR_ANGLES + t];
         const double c = cos(angle), s = sin(angle);
-        const char axis = (char)leaf->par[PAR_AXES + t];
-        double *xs = out[0], *ys = out[1], *zs = out[2];
 
-        for (size_t i = 0; i < n; i += 8) {
-            for (size_t k = i; k < i + 8; k++) {
-                const double x = xs[k], y = ys[k], z = zs[k];
-                const double nx = axis == 'y'   ? x * c - z * s
-                                  : axis == 'z' ? x * c + y * s
-                                                : x;
-                const double ny = axis == 'x'   ? y * c + z * s
-                                  : axis == 'z' ? -x * s + y * c
-                                                : y;
-
-                xs[k] = nx;
-                ys[k] = ny;
-                zs[k] = sqrt(1.0 - nx * nx - ny * ny);
-            }
+        switch ((char)leaf->par[PAR_AXES + t]) {
+        case 'x':
+            turn_gwa(n, c, s, out[1], out[2]);
+            break;
+        case 'y':
+            turn_gwa(n, c, -s, out[0], out[2]);
+            break;
+        default:
+            turn_gwa_z(n, c, s, out[0], out[1]);
+            break;
+        }
+        /* a turn about z does not look at z, and gives the same length */
+        if (t + 1 == n_turns || (char)leaf->par[PAR_AXES + t + 1] != 'z') {
+            keep_length(n, out[0], out[1], out[2]);
         }
     }
 }

@@ -25,6 +25,15 @@
 
 /* Eight numbers at a time: gcc splits this into what the machine has. */
 typedef double lanes __attribute__((vector_size(64), may_alias));
+#define LANES (sizeof(lanes) / sizeof(double))
+
+/* The square root of each, in place. */
+static inline void lanes_sqrt(lanes *x)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        (*x)[i] = __builtin_sqrt((*x)[i]);
+    }
+}
 
 enum transform_kind {
     TRANSFORM_LEAF,

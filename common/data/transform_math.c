@@ -26,13 +26,13 @@
 
 /* ---- the vectors: four operations, shift and scale ---- */
 
-#define LANES(expression)                                                              \
-    for (size_t i = 0; i < n; i += 8) {                                                \
+#define VECTOR(expression)                                                             \
+    for (size_t i = 0; i < n; i += LANES) {                                            \
         const lanes x = *(const lanes *)(in[0] + i);                                   \
         *(lanes *)(out[0] + i) = (expression);                                         \
     }
-#define LANES2(expression)                                                             \
-    for (size_t i = 0; i < n; i += 8) {                                                \
+#define VECTOR2(expression)                                                            \
+    for (size_t i = 0; i < n; i += LANES) {                                            \
         const lanes x = *(const lanes *)(in[0] + i);                                   \
         const lanes y = *(const lanes *)(in[1] + i);                                   \
         *(lanes *)(out[0] + i) = (expression);                                         \
@@ -42,28 +42,28 @@ static void run_add(const struct transform *leaf, size_t n, const double *const 
                     double *const *out)
 {
     (void)leaf;
-    LANES2(x + y)
+    VECTOR2(x + y)
 }
 
 static void run_subtract(const struct transform *leaf, size_t n,
                          const double *const *in, double *const *out)
 {
     (void)leaf;
-    LANES2(x - y)
+    VECTOR2(x - y)
 }
 
 static void run_multiply(const struct transform *leaf, size_t n,
                          const double *const *in, double *const *out)
 {
     (void)leaf;
-    LANES2(x * y)
+    VECTOR2(x * y)
 }
 
 static void run_divide(const struct transform *leaf, size_t n, const double *const *in,
                        double *const *out)
 {
     (void)leaf;
-    LANES2(x / y)
+    VECTOR2(x / y)
 }
 
 static void run_power(const struct transform *leaf, size_t n, const double *const *in,
@@ -78,7 +78,7 @@ static void run_shift(const struct transform *leaf, size_t n, const double *cons
 {
     const double offset = leaf->par[0];
 
-    LANES(x + offset)
+    VECTOR(x + offset)
 }
 
 static struct transform *shift_back(const struct transform *leaf, struct err *err)
@@ -91,7 +91,7 @@ static void run_scale(const struct transform *leaf, size_t n, const double *cons
 {
     const double factor = leaf->par[0];
 
-    LANES(x * factor)
+    VECTOR(x * factor)
 }
 
 static struct transform *scale_back(const struct transform *leaf, struct err *err)

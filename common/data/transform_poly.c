@@ -4,8 +4,8 @@
 /*
  * Polynomials by Horner's scheme, in astropy's order of operations, so that the results
  * are the same to the last bit: p = c + p x over the powers of x, then r = y (p + r) over
- * the powers of y. Thirty-two points go through the coefficients together: enough
- * independent sums to keep the arithmetic units busy, few enough to stay in registers.
+ * the powers of y. Many points go through the coefficients together: enough independent
+ * sums to keep the arithmetic units busy, few enough to stay in registers.
  */
 
 enum { PAR_DEGREE, PAR_X_SCALE, PAR_X_OFFSET, PAR_Y_SCALE, PAR_Y_OFFSET, PAR_COEF };
@@ -28,82 +28,103 @@ int transform_map_domain(const double *domain, const double *window, double ret[
     return 0;
 }
 
-static inline __attribute__((always_inline)) void
-horner(const double *restrict par, size_t n, const double *restrict px,
-       const double *restrict py, double *restrict out)
-{
-    const int degree = (int)par[PAR_DEGREE];
-    const double sx = par[PAR_X_SCALE], ox = par[PAR_X_OFFSET];
-    const double sy = par[PAR_Y_SCALE], oy = par[PAR_Y_OFFSET];
-    const bool mapped = sx != 1.0 || ox != 0.0 || sy != 1.0 || oy != 0.0;
-    const lanes zero = {0};
-
-    for (size_t i = 0; i < n; i += TRANSFORM_BLOCK) {
-        const lanes *x = (const lanes *)(px + i), *y = (const lanes *)(py + i);
-        const double *c = par + PAR_COEF;
-        lanes r0 = zero, r1 = zero, r2 = zero, r3 = zero;
-        lanes p0, p1, p2, p3, mx[4], my[4];
-
-        if (mapped) {
-            for (int k = 0; k < 4; k++) {
-                mx[k] = ox + sx * x[k];
-                my[k] = oy + sy * y[k];
-            }
-            x = mx;
-            y = my;
-        }
-        for (int j = degree;; j--) {
-            p0 = p1 = p2 = p3 = zero + *c++;
-            for (int k = j; k < degree; k++) {
-                const double next = *c++;
-
-                p0 = p0 * x[0] + next;
-                p1 = p1 * x[1] + next;
-                p2 = p2 * x[2] + next;
-                p3 = p3 * x[3] + next;
-            }
-            if (j == 0) {
-                break;
-            }
-            r0 = y[0] * (p0 + r0);
-            r1 = y[1] * (p1 + r1);
-            r2 = y[2] * (p2 + r2);
-            r3 = y[3] * (p3 + r3);
-        }
-        lanes *to = (lanes *)(out + i);
-
-        to[0] = p0 + r0;
-        to[1] = p1 + r1;
-        to[2] = p2 + r2;
-        to[3] = p3 + r3;
+/*
+ * The kernel for vectors V: eight of them at a time go through the coefficients. The
+ * vectors must be what the target has, or gcc takes them apart before it inlines.
+ */
+#define KERNEL(name, V)                                                                \
+    static void name(const double *par, size_t n, const double *xs, const double *ys,  \
+                     double *out)                                                      \
+    {                                                                                  \
+        const int degree = (int)par[PAR_DEGREE];                                       \
+        const size_t step = 8 * sizeof(V) / sizeof(double);                            \
+        const V zero = {0};                                                            \
+                                                                                       \
+        for (size_t i = 0; i < n; i += step) {                                         \
+            const V *x = (const V *)(xs + i), *y = (const V *)(ys + i);                \
+            const double *c = par + PAR_COEF;                                          \
+            V *r = (V *)(out + i);                                                     \
+                                                                                       \
+            for (int j = degree; j >= 0; j--) {                                        \
+                V p0 = zero + *c++;                                                    \
+                V p1 = p0, p2 = p0, p3 = p0, p4 = p0, p5 = p0, p6 = p0, p7 = p0;       \
+                                                                                       \
+                for (int k = j; k < degree; k++) {                                     \
+                    const V next = zero + *c++;                                        \
+                                                                                       \
+                    p0 = p0 * x[0] + next;                                             \
+                    p1 = p1 * x[1] + next;                                             \
+                    p2 = p2 * x[2] + next;                                             \
+                    p3 = p3 * x[3] + next;                                             \
+                    p4 = p4 * x[4] + next;                                             \
+                    p5 = p5 * x[5] + next;                                             \
+                    p6 = p6 * x[6] + next;                                             \
+                    p7 = p7 * x[7] + next;                                             \
+                }                                                                      \
+                if (j < degree) {                                                      \
+                    p0 += r[0];                                                        \
+                    p1 += r[1];                                                        \
+                    p2 += r[2];                                                        \
+                    p3 += r[3];                                                        \
+                    p4 += r[4];                                                        \
+                    p5 += r[5];                                                        \
+                    p6 += r[6];                                                        \
+                    p7 += r[7];                                                        \
+                }                                                                      \
+                if (j > 0) {                                                           \
+                    p0 *= y[0];                                                        \
+                    p1 *= y[1];                                                        \
+                    p2 *= y[2];                                                        \
+                    p3 *= y[3];                                                        \
+                    p4 *= y[4];                                                        \
+                    p5 *= y[5];                                                        \
+                    p6 *= y[6];                                                        \
+                    p7 *= y[7];                                                        \
+                }                                                                      \
+                r[0] = p0;                                                             \
+                r[1] = p1;                                                             \
+                r[2] = p2;                                                             \
+                r[3] = p3;                                                             \
+                r[4] = p4;                                                             \
+                r[5] = p5;                                                             \
+                r[6] = p6;                                                             \
+                r[7] = p7;                                                             \
+            }                                                                          \
+        }                                                                              \
     }
-}
 
-static void horner_any(const double *par, size_t n, const double *x, const double *y,
-                       double *out)
-{
-    horner(par, n, x, y, out);
-}
+typedef double pairs __attribute__((vector_size(16), may_alias));
+typedef double quads __attribute__((vector_size(32), may_alias));
+
+KERNEL(horner_any, pairs)
 
 #if defined(__x86_64__)
-/* The same arithmetic four at a time; without contraction the bits are the same. */
-__attribute__((target("avx2"))) static void
-horner_avx2(const double *par, size_t n, const double *x, const double *y, double *out)
-{
-    horner(par, n, x, y, out);
-}
+/* The same arithmetic; without contraction the bits are the same, too. */
+__attribute__((target("avx2"))) KERNEL(horner_avx2, quads)
 #endif
 
-static void run_polynomial2d(const struct transform *leaf, size_t n,
-                             const double *const *in, double *const *out)
+    static void run_polynomial2d(const struct transform *leaf, size_t n,
+                                 const double *const *in, double *const *out)
 {
+    const double *par = leaf->par, *x = in[0], *y = in[1];
+    double moved[2][TRANSFORM_RUN] __attribute__((aligned(64)));
+
+    if (par[PAR_X_SCALE] != 1.0 || par[PAR_X_OFFSET] != 0.0 ||
+        par[PAR_Y_SCALE] != 1.0 || par[PAR_Y_OFFSET] != 0.0) {
+        for (size_t i = 0; i < n; i++) {
+            moved[0][i] = par[PAR_X_OFFSET] + par[PAR_X_SCALE] * x[i];
+            moved[1][i] = par[PAR_Y_OFFSET] + par[PAR_Y_SCALE] * y[i];
+        }
+        x = moved[0];
+        y = moved[1];
+    }
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2")) {
-        horner_avx2(leaf->par, n, in[0], in[1], out[0]);
+        horner_avx2(par, n, x, y, out[0]);
         return;
     }
 #endif
-    horner_any(leaf->par, n, in[0], in[1], out[0]);
+    horner_any(par, n, x, y, out[0]);
 }
 
 static const struct transform_op op_polynomial2d = {"polynomial", run_polynomial2d,
@@ -153,14 +174,14 @@ static void run_polynomial1d(const struct transform *leaf, size_t n,
     const double *par = leaf->par;
     const size_t n_coef = leaf->n_par - 2;
 
-    for (size_t i = 0; i < n; i += 8) {
-        const lanes x = par[1] + par[0] * *(const lanes *)(in[0] + i);
-        lanes p = (lanes){0} + par[2];
+    for (size_t i = 0; i < n; i += 2) {
+        const pairs x = par[1] + par[0] * *(const pairs *)(in[0] + i);
+        pairs p = (pairs){0} + par[2];
 
         for (size_t k = 1; k < n_coef; k++) {
             p = par[2 + k] + p * x;
         }
-        *(lanes *)(out[0] + i) = p;
+        *(pairs *)(out[0] + i) = p;
     }
 }
 

@@ -11,14 +11,15 @@ static void run_grating_angles(const struct transform *leaf, size_t n,
 {
     const double by = -leaf->par[0] * leaf->par[1];
 
-    for (size_t i = 0; i < n; i += 8) {
-        for (size_t k = i; k < i + 8; k++) {
-            const double a = by * in[0][k] + in[1][k], b = -in[2][k];
+    for (size_t i = 0; i < n; i += LANES) {
+        const lanes a = by * *(const lanes *)(in[0] + i) + *(const lanes *)(in[1] + i);
+        const lanes b = -*(const lanes *)(in[2] + i);
+        lanes z = 1.0 - a * a - b * b;
 
-            out[0][k] = a;
-            out[1][k] = b;
-            out[2][k] = sqrt(1.0 - a * a - b * b);
-        }
+        lanes_sqrt(&z);
+        *(lanes *)(out[0] + i) = a;
+        *(lanes *)(out[1] + i) = b;
+        *(lanes *)(out[2] + i) = z;
     }
 }
 
@@ -27,7 +28,7 @@ static void run_grating_wavelength(const struct transform *leaf, size_t n,
 {
     const double by = leaf->par[0] * leaf->par[1];
 
-    for (size_t i = 0; i < n; i += 8) {
+    for (size_t i = 0; i < n; i += LANES) {
         *(lanes *)(out[0] + i) =
             (*(const lanes *)(in[0] + i) + *(const lanes *)(in[1] + i)) / by;
     }
@@ -133,8 +134,8 @@ static void run_snell3d(const struct transform *leaf, size_t n, const double *co
                         double *const *out)
 {
     (void)leaf;
-    for (size_t i = 0; i < n; i += 8) {
-        for (size_t k = i; k < i + 8; k++) {
+    for (size_t i = 0; i < n; i += TRANSFORM_BLOCK) {
+        for (size_t k = i; k < i + TRANSFORM_BLOCK; k++) {
             const double x = in[1][k] / in[0][k], y = in[2][k] / in[0][k];
 
             out[0][k] = x;
@@ -204,13 +205,13 @@ static void run_prism_index(const struct transform *leaf, size_t n,
     const double s = leaf->par[0], c = leaf->par[1];
     const double by = 1.0 - 2.0 * (s * s), over = 2.0 * s * c;
 
-    for (size_t i = 0; i < n; i += 8) {
-        for (size_t k = i; k < i + 8; k++) {
-            const double a = in[0][k], b = in[1][k];
-            const double q = (in[2][k] + a * by) / over;
+    for (size_t i = 0; i < n; i += LANES) {
+        const lanes x = *(const lanes *)(in[0] + i), y = *(const lanes *)(in[1] + i);
+        const lanes q = (*(const lanes *)(in[2] + i) + x * by) / over;
+        lanes index = q * q + x * x + y * y;
 
-            out[0][k] = sqrt(q * q + a * a + b * b);
-        }
+        lanes_sqrt(&index);
+        *(lanes *)(out[0] + i) = index;
     }
 }
 
