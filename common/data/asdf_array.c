@@ -360,6 +360,82 @@ static int block_array(const struct asdf_node *node, const char *field,
     return rc;
 }
 
+/* Every field of an array of records, the fields as the last axis. */
+static int record_array(const struct asdf_node *node, const struct asdf_node *fields,
+                        struct asdf_array *ret, struct err *err)
+{
+    size_t n_fields = asdf_count(fields);
+    struct asdf_array all = {0};
+    int rc = 0;
+
+    for (size_t k = 0; k < n_fields && rc == 0; k++) {
+        struct asdf_array one = {0};
+        const char *name = "";
+
+        asdf_string(asdf_get(asdf_item(fields, k), "name"), &name);
+        rc = block_array(node, name, &one, err);
+        if (rc == 0 && k == 0) {
+            size_t n;
+
+            if (one.n_axes >= MAX_AXES || mem_mul(one.n, n_fields, &n) != 0) {
+                rc = asdf_error(node, err, "an array of records with too many axes");
+            } else if (!(all.values = mem_alloc(n, sizeof(double), err))) {
+                rc = ERR_NOMEM;
+            } else {
+                memcpy(all.shape, one.shape, sizeof all.shape);
+                all.shape[one.n_axes] = n_fields;
+                all.n_axes = one.n_axes + 1;
+                all.n = n;
+            }
+        }
+        for (size_t i = 0; rc == 0 && i < one.n; i++) {
+            all.values[i * n_fields + k] = one.values[i];
+        }
+        free(one.values);
+    }
+    if (rc != 0) {
+        free(all.values);
+        return rc;
+    }
+    *ret = all;
+    return 0;
+}
+
+/* One field of records that stand in the tree: [[1, 2.5], [2, 3.5]]. */
+static int inline_field(const struct asdf_node *node, const char *field,
+                        struct asdf_array *ret, struct err *err)
+{
+    const struct asdf_node *fields = asdf_get(node, "datatype");
+    struct asdf_array all = {0};
+    size_t column = 0, n = asdf_count(fields);
+    const char *name = "";
+
+    while (column < n &&
+           (!asdf_string(asdf_get(asdf_item(fields, column), "name"), &name) ||
+            strcmp(name, field) != 0)) {
+        column++;
+    }
+    if (!asdf_is_sequence(fields) || column == n) {
+        return asdf_error(node, err, "no numeric field '%s'", field);
+    }
+    int rc = inline_array(asdf_get(node, "data"), false, &all, err);
+    if (rc != 0) {
+        return rc;
+    }
+    if (all.n_axes < 2 || all.shape[all.n_axes - 1] != n) {
+        free(all.values);
+        return asdf_error(node, err,
+                          "its rows do not have the %zu fields of its datatype", n);
+    }
+    all.n_axes--;
+    all.n /= n;
+    for (size_t i = 0; i < all.n; i++) {
+        all.values[i] = all.values[i * n + column];
+    }
+    *ret = all;
+    return 0;
+}
+
 static int array(const struct asdf_node *node, const char *field,
                  struct asdf_array *ret, struct err *err)
 {
@@ -387,10 +463,15 @@ static int array(const struct asdf_node *node, const char *field,
         return asdf_error(node, err, "masked arrays are not read");
     }
     if (asdf_get(node, "data") == NULL) {
-        return block_array(node, field, ret, err);
+        const struct asdf_node *fields = asdf_get(node, "datatype");
+
+        return field == NULL && asdf_is_sequence(fields) && asdf_count(fields) > 0 &&
+                       asdf_is_mapping(asdf_item(fields, 0))
+                   ? record_array(node, fields, ret, err)
+                   : block_array(node, field, ret, err);
     }
     if (field != NULL) {
-        return asdf_error(node, err, "records that are not in a block are not read");
+        return inline_field(node, field, ret, err);
     }
     return inline_array(asdf_get(node, "data"),
                         asdf_string(asdf_get(node, "datatype"), &name) &&
