@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
@@ -72,7 +73,7 @@ static int pin_exposure(struct job *job, const struct job_plan *plan, size_t *ro
     int code = 0;
     for (int i = 0; i <= plan->last && !code; i++) {
         const struct stage *stage = plan->recipe->steps[i].stage;
-        if (!job_plan_runs(plan, i)) {
+        if (!job_plan_runs(plan, i) || !job_plan_reads_references(plan, i)) {
             continue;
         }
         for (const char *const *t = stage->reference_types; *t && !code; t++) {
@@ -112,7 +113,10 @@ int job_pin(struct job *job, struct references *refs, struct err *err)
         code = make_absolute(&job->output_folder, err);
     }
     for (size_t i = 0; i < job->n_settings && !code; i++) {
-        if (!strncmp(job->settings[i].name, "override_", 9)) {
+        const char *name = job->settings[i].name;
+        if (!strncmp(name, "override_", 9) ||
+            (!strcmp(name, "user_supplied_flat") &&
+             strcasecmp(job->settings[i].value, "none"))) {
             code = make_absolute(&job->settings[i].value, err);
         }
     }

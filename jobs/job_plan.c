@@ -149,6 +149,19 @@ bool job_plan_runs(const struct job_plan *plan, int i)
            !recipe_is_skipped(plan->settings, i);
 }
 
+bool job_plan_reads_references(const struct job_plan *plan, int i)
+{
+    const struct params *params = recipe_params(plan->settings, i);
+    size_t n = 0;
+    const struct param *table = params ? params_table(params, &n) : NULL;
+    for (size_t k = 0; k < n; k++) {
+        if (!strcmp(table[k].name, "user_supplied_flat")) {
+            return params_is_none(params, table[k].name);
+        }
+    }
+    return true;
+}
+
 static const struct job_reference *find_pin(const struct job *job, const char *type,
                                             const char *filename)
 {
@@ -177,7 +190,7 @@ int job_plan_check_pins(const struct job_plan *plan, struct references *refs,
 {
     int code = 0;
     for (int i = 0; i <= plan->last && plan->job->n_references && !code; i++) {
-        if (!job_plan_runs(plan, i)) {
+        if (!job_plan_runs(plan, i) || !job_plan_reads_references(plan, i)) {
             continue;
         }
         const char *const *type = plan->recipe->steps[i].stage->reference_types;

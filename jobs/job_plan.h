@@ -28,6 +28,10 @@ void job_plan_done(struct job_plan *plan);
 /* Does step i run? (built, not skipped, not after stop_after) */
 bool job_plan_runs(const struct job_plan *plan, int i);
 
+/* Does step i read its references? Not if a file of the user's stands for all of them
+ * (flat_field.user_supplied_flat). */
+bool job_plan_reads_references(const struct job_plan *plan, int i);
+
 /* Name of products: "jw..._nrs1_rate.fits.gz" -> "jw..._nrs1". The caller frees. */
 char *job_input_base(const char *path, struct err *err);
 

@@ -30,12 +30,20 @@ static void on_reference(void *user, const struct exposure_meta *meta,
     }
 }
 
-static void on_progress(void *user, double share)
+static void tell_share(const struct job_context *c, double share)
 {
-    const struct job_context *c = user;
     if (c->events && c->events->stage) {
         c->events->stage(c->events->user, c->plan.recipe->steps[c->step].name, c->index,
                          c->count, share);
+    }
+}
+
+/* From a stage: it begins and ends when the runner says so, not before its product is
+ * written. */
+static void on_progress(void *user, double share)
+{
+    if (share > 0 && share < 1) {
+        tell_share(user, share);
     }
 }
 
@@ -221,7 +229,7 @@ static int run_step(struct job_context *c, struct err *err)
     const struct stage *stage = c->plan.recipe->steps[c->step].stage;
     const bool had_cube = c->data.cube, had_spectrum = c->data.spectrum;
     struct stage_env env = job_context_env(c, stage->name);
-    on_progress(c, 0);
+    tell_share(c, 0);
     int code = note_parameters(c, err);
     if (!code) {
         code =
@@ -241,7 +249,7 @@ static int run_step(struct job_context *c, struct err *err)
                              c->data.spectrum && !had_spectrum, err);
     }
     if (!code) {
-        on_progress(c, 1);
+        tell_share(c, 1);
         c->index++;
     }
     return code ? err_prefix(err, "%s", stage->name) : 0;

@@ -418,6 +418,23 @@ __attribute__((format(printf, 3, 4))) static void append(char *text, size_t size
     va_end(ap);
 }
 
+void reference_entry_suits(const struct reference_entry *e, char *ret, size_t size)
+{
+    ret[0] = 0;
+    for (int by = BY_DETECTOR; by < BY_N; by++) {
+        const char *list = e->accept[by];
+        if (list && *list && !is_any(list, strcspn(list, "|"))) {
+            int n = (int)strlen(list);
+            n -= list[n - 1] == '|';
+            append(ret, size, "%s%s %.*s", *ret ? ", " : "", criteria[by].what,
+                   n > 60 ? 60 : n, list);
+        }
+    }
+    if (!*ret) {
+        append(ret, size, "everything");
+    }
+}
+
 static int explain_none(const struct reference_index *index, const char *folder,
                         const char *type, const struct exposure_meta *meta,
                         const char *when, struct err *err)

@@ -68,6 +68,9 @@ int reference_index_match(const struct reference_index *index, const char *folde
                           const struct reference_entry ***ret_best, size_t *ret_n,
                           size_t *ret_n_type, size_t *ret_n_match, struct err *err);
 
+/* What an entry says it suits: "detector NRS1|NRS2, filter F290LP". */
+void reference_entry_suits(const struct reference_entry *e, char *ret, size_t size);
+
 /* A type's name in the form that is compared: "EXTRACT_1D" -> "extract1d". */
 void reference_type_fold(const char *name, char ret[24]);
 

@@ -269,12 +269,15 @@ static int choose_indexed(struct references *refs, const char *type,
         code = hash_of(refs, best[0]->path, choice->sha256, err);
     }
     if (!code) {
-        const char *why = n > 1         ? "same content as others just as good"
+        char suits[200];
+        const char *why = n > 1         ? "one of several with the same content"
                           : n_match > 1 ? "newest USEAFTER, then highest serial number"
-                                        : "the only one";
+                                        : "the only one that matches";
+        reference_entry_suits(best[0], suits, sizeof suits);
         snprintf(choice->reason, sizeof choice->reason,
-                 "%s of %zu that match (%zu of this type); USEAFTER %s", why, n_match,
-                 n_type, best[0]->useafter[0] ? best[0]->useafter : "absent");
+                 "for %s; USEAFTER %s; %s (%zu of %zu of this type match)", suits,
+                 best[0]->useafter[0] ? best[0]->useafter : "absent", why, n_match,
+                 n_type);
     }
     free(best);
     pthread_mutex_unlock(&refs->lock);
