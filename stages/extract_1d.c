@@ -323,56 +323,6 @@ static int place_aperture(const struct stage_env *env, const struct params *para
     return 0;
 }
 
-/* Solid angle of a spaxel (sr): the cube's PIXAR_SR, else from its increments. */
-static double solid_angle(const struct cube *c)
-{
-    const double radian = 3.14159265358979323846 / 180.0;
-    double sr;
-    if (header_get_real(&c->science, "PIXAR_SR", &sr)) {
-        return sr;
-    }
-    return c->cdelt1 * c->cdelt2 * radian * radian;
-}
-
-/* Cards that describe the extraction, in the peer's words. */
-static int put_cards(const struct cube *c, const struct extract_center *at,
-                     struct spectrum *s, struct err *err)
-{
-    const char *detector;
-    if (!header_get_string(&c->primary, "DETECTOR", &detector)) {
-        detector = c->meta.detector;
-    }
-    int code =
-        header_set_string(&s->table, "SLTNAME", c->meta.exp_type, "Slit name", err);
-    if (!code) {
-        code = header_set_string(&s->table, "SRCTYPE", s->source_type,
-                                 "Source type used for calibration", err);
-    }
-    const char *const key[2] = {"EXTR_X", "EXTR_Y"};
-    const char *const comment[2] = {"X center of extraction region",
-                                    "Y center of extraction region"};
-    const double value[2] = {s->extraction_x, s->extraction_y};
-    for (int a = 0; !code && a < 2; a++) {
-        code =
-            at->at_target
-                ? header_set_int(&s->table, key[a], lround(value[a]), comment[a], err)
-                : header_set_real(&s->table, key[a], value[a], comment[a], err);
-    }
-    if (!code) {
-        code = header_set_real(&s->table, "SLIT_RA", s->source_ra,
-                               "[deg] Right Ascension at middle of slit", err);
-    }
-    if (!code) {
-        code = header_set_real(&s->table, "SLIT_DEC", s->source_dec,
-                               "[deg] Declination at middle of slit", err);
-    }
-    if (!code) {
-        code = header_set_string(&s->table, "DETECTOR", detector,
-                                 "Name of detector used to acquire the data", err);
-    }
-    return code;
-}
-
 /* Rows before the first and after the last finite wavelength go. */
 static void trim(struct spectrum *s)
 {
@@ -416,8 +366,21 @@ static int fill_header(const struct cube *c, const struct extraction *x,
         }
     }
     cube_spaxel_to_sky(c, c->nx / 2.0, c->ny / 2.0, &s->source_ra, &s->source_dec);
+    const char *detector; /* MULTIPLE for a cube of both */
     int code = header_copy(&s->primary, &c->primary, err);
-    return code ? code : put_cards(c, at, s, err);
+    if (!code && header_get_string(&c->primary, "DETECTOR", &detector)) {
+        code = header_set_string(&s->table, "DETECTOR", detector,
+                                 "Name of detector used to acquire the data", err);
+    }
+    if (!code && at->at_target) { /* a whole spaxel is written without a point */
+        code = header_set_int(&s->table, "EXTR_X", lround(at->x),
+                              "X center of extraction region", err);
+    }
+    if (!code && at->at_target) {
+        code = header_set_int(&s->table, "EXTR_Y", lround(at->y),
+                              "Y center of extraction region", err);
+    }
+    return code;
 }
 
 /* Without weight nowhere: nothing can come of it. */
@@ -453,7 +416,7 @@ static int extract(const struct stage_env *env, const struct params *params,
     x.extended = !point;
     x.clip = params_real(params, "bkg_sigma_clip");
     x.covar = params_real(params, "ifu_covar_scale");
-    x.solid_angle = solid_angle(c);
+    x.solid_angle = cube_spaxel_sr(c);
     if (!point && strcmp(c->meta.source_type, "EXTENDED")) {
         stage_warn(env, "source type is '%s'; extracting as EXTENDED",
                    c->meta.source_type);

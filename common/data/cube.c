@@ -53,6 +53,12 @@ void cube_free(struct cube *c)
     }
 }
 
+double cube_spaxel_sr(const struct cube *c)
+{
+    const double sr_per_arcsec2 = 2.3504e-11;
+    return c->cdelt1 * 3600.0 * (c->cdelt2 * 3600.0) * sr_per_arcsec2;
+}
+
 void cube_spaxel_to_sky(const struct cube *c, double i, double j, double *ra,
                         double *dec)
 {

@@ -34,6 +34,12 @@ struct cube *cube_new(int nx, int ny, int nw, struct err *err); /* planes zeroed
 void cube_free(struct cube *c);
 
 /*
+ * Solid angle of a spaxel (sr), for PIXAR_SR and the flux of spectra: with the peer's
+ * rounded 2.3504e-11 sr per square arcsec, 1.6e-5 below the exact value.
+ */
+double cube_spaxel_sr(const struct cube *c);
+
+/*
  * Sky position of spaxel (i, j), 0-based, and back. Degrees. Pure.
  * Reference: Calabretta & Greisen 2002, A&A 395, 1077 (TAN).
  */

@@ -8,8 +8,7 @@
 #include "common/base/path.h"
 #include "common/data/fits_io.h"
 
-#define STERADIAN 2.3504e-11 /* square arcsec, as the peer rounds it */
-#define MAX_SIDE 100000      /* spaxels or planes: more is no cube of ours */
+#define MAX_SIDE 100000 /* spaxels or planes: more is no cube of ours */
 
 static const char unit_says[] = "physical units of the array values";
 
@@ -92,11 +91,10 @@ int cube_wcs_to_header(const struct cube *c, struct header *h, struct err *err)
                                               "ROLL_REF", "CDELT3"};
     const bool linear = is_linear(c);
     const double arcsec2 = c->cdelt1 * c->cdelt2 * 3600 * 3600;
-    const double steradian = arcsec2 * STERADIAN;
     char region[256];
     footprint(c, region, sizeof region);
     const struct real_key area[] = {
-        {"PIXAR_SR", steradian, "Nominal pixel area in steradians"},
+        {"PIXAR_SR", cube_spaxel_sr(c), "Nominal pixel area in steradians"},
         {"PIXAR_A2", arcsec2, "Nominal pixel area in arcsec^2"}};
     const struct real_key reals[] = {
         {"CRPIX1", c->crpix1, "Axis 1 pixel coordinate of ref point, 1-indexed"},

@@ -23,9 +23,7 @@ struct spectrum {
     /* POINT, at the middle wavelength: radii of aperture and annulus (arcsec); 0: none */
     double aperture_arcsec, annulus_in_arcsec, annulus_out_arcsec;
     double source_ra, source_dec; /* deg, middle of the cube: SLIT_RA, SLIT_DEC */
-    struct header primary, table; /* cards for the product; extract_1d puts SLTNAME,
-                                          SRCTYPE, EXTR_X, EXTR_Y, SLIT_RA, SLIT_DEC,
-                                          DETECTOR into table */
+    struct header primary, table; /* cards for the product, beside those from above */
     struct exposure_meta meta;
     char filename[256];
 };
