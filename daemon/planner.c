@@ -218,13 +218,17 @@ static void say_missing(const struct queue_group *g, const struct queue_exposure
 {
     static const char *const detectors[] = {"NRS1", "NRS2"};
     for (int number = 1; number <= one->pattern_total; number++) {
+        char lacks[32] = "";
         for (int d = 0; d < 2; d++) {
             if (planner_reaches(detectors[d], one->grating, one->filter) &&
                 !find_dither(g, one->visit, number, detectors[d])) {
-                say(l, "dither %d %s%s%s", number, detectors[d],
-                    several_visits ? " of visit " : "",
-                    several_visits ? one->visit : "");
+                strcat(lacks, *lacks ? " and " : "");
+                strcat(lacks, detectors[d]);
             }
+        }
+        if (*lacks) {
+            say(l, "dither %d %s%s%s", number, lacks,
+                several_visits ? " of visit " : "", several_visits ? one->visit : "");
         }
     }
 }

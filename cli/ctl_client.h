@@ -1,0 +1,16 @@
+#ifndef IFUD_CLI_CTL_CLIENT_H
+#define IFUD_CLI_CTL_CLIENT_H
+
+#include <jansson.h>
+#include "common/base/err.h"
+
+/*
+ * One question to the daemon's status socket, one answer.
+ * Given:     socket: its path; request: an object (borrowed)
+ * Returned:  *ret, an object with "ok": true, released with json_decref
+ * ERR_IO if nobody answers within 10 s, ERR_INPUT with the daemon's words if it refuses.
+ * Thread: any. Test: tests/e2e/test_daemon.c
+ */
+int ctl_ask(const char *socket, const json_t *request, json_t **ret, struct err *err);
+
+#endif
