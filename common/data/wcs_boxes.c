@@ -192,6 +192,12 @@ static const struct extremes nothing = {0,         INT32_MAX, -1,        INT32_M
                                         -1,        HUGE_VAL,  -HUGE_VAL, HUGE_VAL,
                                         -HUGE_VAL, HUGE_VAL,  -HUGE_VAL};
 
+static double wrap(double ra)
+{
+    ra = fmod(ra, 360.0);
+    return ra < 0.0 ? ra + 360.0 : ra;
+}
+
 /* Valid points of a slice waiting for their sky position. */
 struct pending {
     size_t n;
@@ -205,10 +211,12 @@ static void flush(const struct wcs *w, const struct wcs_slice *s, struct pending
     if (p->n == 0) {
         return;
     }
+    double ra_ref = wrap(w->pointing.ra_ref);
     wcs_slit_to_slicer(w, s, p->n, p->y_slit, across, along);
     wcs_run_to_sky(w, p->n, across, along, p->lam, ra, dec, lam);
     for (size_t i = 0; i < p->n; i++) {
-        double dra = remainder(ra[i] - w->pointing.ra_ref, 360.0);
+        double dra = ra[i] - ra_ref; /* both 0..360 */
+        dra += dra > 180.0 ? -360.0 : dra < -180.0 ? 360.0 : 0.0;
         widen(&e->dra_min, &e->dra_max, dra);
         widen(&e->dec_min, &e->dec_max, dec[i]);
         widen(&e->lam_min, &e->lam_max, lam[i]);
@@ -332,12 +340,6 @@ static void join(struct extremes *into, const struct extremes *e)
     widen(&into->dra_min, &into->dra_max, e->dra_max);
     widen(&into->dec_min, &into->dec_max, e->dec_min);
     widen(&into->dec_min, &into->dec_max, e->dec_max);
-}
-
-static double wrap(double ra)
-{
-    ra = fmod(ra, 360.0);
-    return ra < 0.0 ? ra + 360.0 : ra;
 }
 
 static int conclude(struct wcs *w, const char *name, const struct extremes *found,
