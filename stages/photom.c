@@ -86,7 +86,7 @@ static int write_keywords(const struct job *job, struct err *err)
                                "Flux density (MJy/steradian) producing 1 cps", err);
     }
     if (!code) {
-        code = header_set_real(h, "PHOTUJA2", photmjsr * mjysr_ujya2,
+        code = header_set_real(h, "PHOTUJA2", (double)(float)(photmjsr * mjysr_ujya2),
                                "Flux density (uJy/arcsec2) producing 1 cps", err);
     }
     if (!code) {
