@@ -27,6 +27,7 @@ static const struct {
     {"disperser", "R_DISPER", "Disperser parameters"},
     {"extract1d", "R_EXTR1D", "1-D extraction parameters"},
     {"fflat", "R_FFLAT", "Fore-optics flat"},
+    {"flat", "R_FLAT", "Total flat given by the user"},
     {"fore", "R_FORE", "NIRSpec fore-optics model"},
     {"fpa", "R_FPA", "NIRSpec focal plane model"},
     {"ifufore", "R_IFUFOR", "IFU fore-optics model"},
