@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/base/path.h"
 #include "common/data/fits_io.h"
+#include "common/data/product_asdf.h"
 
 #define MAX_SIDE 100000 /* spaxels or planes: more is no cube of ours */
 
@@ -222,6 +223,7 @@ int cube_write(const struct cube *c, const char *path, const char *filename,
     code = code ? code : fits_out_create(path, &f, err);
     code = code ? code : fits_out_primary(f, &primary, err);
     code = code ? code : write_planes(f, c, &science, err);
+    code = code ? code : product_asdf_cube(c, is_linear(c), f, err);
     code = code ? code : provenance_write(provenance, f, err);
     header_done(&primary);
     header_done(&science);

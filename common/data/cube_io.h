@@ -6,8 +6,8 @@
 #include "common/data/provenance.h"
 
 /*
- * _s3d products: primary, SCI ERR DQ WMAP, WCS-TABLE where the wavelengths are not
- * linear, IFUD_PROVENANCE. The WCS keywords of SCI come from the cube.
+ * _s3d products: primary, SCI ERR DQ WMAP, WCS-TABLE (the wavelengths; the WCS where
+ * they are not linear), ASDF, IFUD_PROVENANCE. The WCS keywords of SCI come from the cube.
  * Thread: any. Test: tests/data/test_products.c
  */
 

@@ -213,7 +213,7 @@ static int read_subarray(struct exposure *e, const char *name, struct err *err)
     const int size[2] = {e->nx, e->ny};
     int *const start[2] = {&e->meta.substrt1, &e->meta.substrt2};
     for (int i = 0; i < 2; i++) {
-        char keyword[16];
+        char keyword[32];
         long v, n;
         if (size[i] < 1 || size[i] > FRAME) {
             return err_set(err, ERR_INPUT, "%s: NAXIS%d of SCI is %d; expected 1..%d",

@@ -245,7 +245,7 @@ static void quote(const char **s, size_t room, bool may_continue, char *ret)
 
 static int format_string(const struct card *c, const struct out *out, struct err *err)
 {
-    char start[HEADER_LINE + 1], value[HEADER_LINE + 16], line[2 * HEADER_LINE + 32];
+    char start[HEADER_LINE + 1], value[HEADER_LINE + 16], line[4 * HEADER_LINE];
     start_of(c, start, sizeof start);
     const char *rest = c->text;
     quote(&rest, HEADER_LINE - strlen(start), true, value);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "common/base/path.h"
 #include "common/data/fits_io.h"
+#include "common/data/product_asdf.h"
 
 /* The columns of EXTRACT1D, in the peer's order. */
 static const struct {
@@ -101,6 +102,7 @@ int spectrum_write(const struct spectrum *s, const char *path, const char *filen
     code = code ? code : fits_out_primary(f, &primary, err);
     code =
         code ? code : fits_out_table(f, "EXTRACT1D", &table, s->n, out, N_COLUMNS, err);
+    code = code ? code : product_asdf_plain("MultiSpecModel", f, err);
     code = code ? code : provenance_write(provenance, f, err);
     header_done(&primary);
     header_done(&table);

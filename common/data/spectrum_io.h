@@ -6,7 +6,7 @@
 #include "common/data/spectrum.h"
 
 /*
- * _x1d products: primary, EXTRACT1D, IFUD_PROVENANCE.
+ * _x1d products: primary, EXTRACT1D, ASDF, IFUD_PROVENANCE.
  * Thread: any. Test: tests/data/test_products.c
  */
 

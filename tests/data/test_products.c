@@ -178,7 +178,7 @@ END_TEST
 START_TEST(test_products_s3d)
 {
     static const char *const names[] = {
-        "PRIMARY", "SCI", "ERR", "DQ", "WMAP", "WCS-TABLE", "IFUD_PROVENANCE"};
+        "PRIMARY", "SCI", "ERR", "DQ", "WMAP", "WCS-TABLE", "ASDF", "IFUD_PROVENANCE"};
     struct header h = {0};
     struct cube *back = NULL, *c = a_cube();
     const char *path = support_path(folder, "a_s3d.fits");
@@ -186,7 +186,7 @@ START_TEST(test_products_s3d)
     support_ok(header_set_real(&c->science, "PIXAR_SR", 99, NULL, &err), &err);
     support_ok(cube_write(c, path, "a_s3d.fits", &p, &err), &err);
     struct fits_in *f = open_ok(path);
-    check_hdus(f, names, 7);
+    check_hdus(f, names, 8);
     support_ok(fits_in_header(f, 0, &h, &err), &err);
     ck_assert_str_eq(text_of(&h, "DATAMODL"), "IFUCubeModel");
     ck_assert_str_eq(text_of(&h, "WTYPE"), "drizzle");
@@ -276,7 +276,8 @@ END_TEST
 
 START_TEST(test_products_x1d)
 {
-    static const char *const names[] = {"PRIMARY", "EXTRACT1D", "IFUD_PROVENANCE"};
+    static const char *const names[] = {"PRIMARY", "EXTRACT1D", "ASDF",
+                                        "IFUD_PROVENANCE"};
     static const char *const columns[][2] = {{"WAVELENGTH", "um"},
                                              {"FLUX", "Jy"},
                                              {"FLUX_ERROR", "Jy"},
@@ -303,7 +304,7 @@ START_TEST(test_products_x1d)
     s->source_ra = 150.1;
     support_ok(spectrum_write(s, path, "a_x1d.fits", &p, &err), &err);
     struct fits_in *f = open_ok(path);
-    check_hdus(f, names, 3);
+    check_hdus(f, names, 4);
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         ck_assert(fits_in_has_column(f, 1, columns[i][0], NULL, unit));
         ck_assert_str_eq(unit, columns[i][1]);

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Open products with the readers that others use.
+
+usage: readers.py PRODUCT.fits...      (_cal, _s3d or _x1d)
+
+Needs stdatamodels and specutils. Each reader that is installed opens each product it is
+meant for; the cube's FITS keywords and its generalised WCS must agree. Exit 1 on failure.
+"""
+import sys
+import warnings
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+
+warnings.simplefilter("ignore")
+MODELS = {"cal": "IFUImageModel", "s3d": "IFUCubeModel", "x1d": "MultiSpecModel"}
+
+
+def check_model(path, kind):
+    from stdatamodels.jwst import datamodels
+
+    with datamodels.open(path) as model:
+        assert type(model).__name__ == MODELS[kind], type(model)
+        model.validate()
+        if kind == "x1d":
+            assert model.spec[0].spec_table["FLUX"].size > 0
+            return
+        assert model.data.shape == model.err.shape == model.dq.shape
+        if kind == "s3d":
+            check_wcs(path, model.meta.wcs)
+
+
+def check_wcs(path, gwcs):
+    with fits.open(path) as hdus:
+        shape = hdus["SCI"].data.shape
+        linear = hdus["SCI"].header["CTYPE3"] == "WAVE"
+        wcs = WCS(hdus["SCI"].header, hdus)
+        ends = [np.array([0.0, (n - 1) / 3, n - 1]) for n in shape[::-1]]
+        ra, dec, wavelength = wcs.all_pix2world(*ends, 0)
+    ours = gwcs(*ends)
+    # 1e-9 degrees is 4e-6 arcsec; the FITS table of wavelengths holds floats
+    assert np.allclose(ours[0], ra, rtol=0, atol=1e-9)
+    assert np.allclose(ours[1], dec, rtol=0, atol=1e-9)
+    scale = 1e6 if linear else 1
+    assert np.allclose(ours[2], wavelength * scale, rtol=1e-9 if linear else 1e-6)
+
+
+def check_specutils(path, kind):
+    from specutils import Spectrum
+
+    spectrum = Spectrum.read(path)  # recognised by itself
+    with fits.open(path) as hdus:
+        data = hdus["EXTRACT1D"].data["FLUX"] if kind == "x1d" else hdus["SCI"].data
+    assert np.array_equal(spectrum.flux.value, data, equal_nan=True)
+    assert np.all(np.diff(spectrum.spectral_axis.value) > 0)
+
+
+def main(paths):
+    bad = 0
+    for path in paths:
+        kind = path.removesuffix(".fits").rsplit("_", 1)[-1]
+        with fits.open(path) as hdus:
+            hdus.verify("exception")
+        for reader in (check_model, check_specutils):
+            if reader is check_specutils and kind == "cal":
+                continue
+            name = "stdatamodels" if reader is check_model else "specutils"
+            try:
+                reader(path, kind)
+                print(f"{path}: opened by {name}")
+            except ModuleNotFoundError as absent:
+                print(f"{path}: {name} not tried: {absent}")
+            except Exception as error:
+                print(f"{path}: {name}: {type(error).__name__}: {error}")
+                bad = 1
+    return bad
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
