@@ -42,7 +42,8 @@ struct stage_env job_context_env(struct job_context *c, const char *name);
 int job_set_status(const struct job_context *c, struct header *primary,
                    struct err *err);
 
-/* Publish what the step has made: cube or spectrum if they are new, else the exposure. */
+/* Publish what the step has made: cube or spectrum if they are new, else the exposure.
+ * With the spectrum goes a picture of it and its cube, <product>_quicklook.png. */
 int job_write_exposure(struct job_context *c, struct exposure *e, const char *suffix,
                        struct err *err);
 int job_write_cube(struct job_context *c, const char *suffix, struct err *err);

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "common/data/exposure_io.h"
 #include "common/data/spectrum_io.h"
 #include "jobs/job_context.h"
+#include "jobs/quicklook.h"
 
 int job_set_status(const struct job_context *c, struct header *primary, struct err *err)
 {
@@ -64,14 +66,15 @@ static int publish_manifest(struct job_context *c, struct err *err)
     return code;
 }
 
-enum kind { EXPOSURE, CUBE, SPECTRUM };
+enum kind { EXPOSURE, CUBE, SPECTRUM, PICTURE };
 
 /* Write one file beside its place and publish it. */
 static int write_product(struct job_context *c, enum kind kind, struct exposure *e,
                          const char *suffix, struct err *err)
 {
     struct publish p = {0};
-    char *name = mem_printf(err, "%s_%s.fits", c->base, suffix);
+    char *name =
+        mem_printf(err, "%s_%s.%s", c->base, suffix, kind == PICTURE ? "png" : "fits");
     int code = name ? publish_manifest(c, err) : ERR_NOMEM;
     if (!code) {
         code = publish_begin(c->job->output_folder, name, c->job->attempt, &p, err);
@@ -80,8 +83,10 @@ static int write_product(struct job_context *c, enum kind kind, struct exposure 
         code = exposure_write(e, p.part_path, name, &c->provenance, err);
     } else if (!code && kind == CUBE) {
         code = cube_write(c->data.cube, p.part_path, name, &c->provenance, err);
-    } else if (!code) {
+    } else if (!code && kind == SPECTRUM) {
         code = spectrum_write(c->data.spectrum, p.part_path, name, &c->provenance, err);
+    } else if (!code) {
+        code = quicklook_write(c->data.cube, c->data.spectrum, p.part_path, err);
     }
     char *final = code ? NULL : mem_strdup(p.final_path, err);
     if (!code) {
@@ -112,5 +117,11 @@ int job_write_cube(struct job_context *c, const char *suffix, struct err *err)
 int job_write_spectrum(struct job_context *c, const char *suffix, struct err *err)
 {
     int code = job_set_status(c, &c->data.spectrum->primary, err);
-    return code ? code : write_product(c, SPECTRUM, NULL, suffix, err);
+    code = code ? code : write_product(c, SPECTRUM, NULL, suffix, err);
+    if (!code && c->data.cube) { /* the picture shows both, under the cube's name */
+        snprintf(c->data.cube->filename, sizeof c->data.cube->filename, "%s_s3d.fits",
+                 c->base);
+        code = write_product(c, PICTURE, NULL, "quicklook", err);
+    }
+    return code;
 }
