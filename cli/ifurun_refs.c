@@ -19,7 +19,7 @@ int ifurun_refs(const struct ifurun_options *o, struct err *err)
         code = job_plan_make(&job, &plan, err);
     }
     if (!code) {
-        code = exposure_read_headers(o->files[0], &e, err);
+        code = exposure_read_headers_alone(o->files[0], &e, err);
     }
     if (!code) {
         code = references_open(job.reference_folder, IFURUN_CACHE_BYTES, &refs, err);

@@ -141,7 +141,7 @@ int ifurun_wcs(const struct ifurun_options *o, const atomic_bool *cancel,
         code = recipe_step_find(plan.recipe, "assign_wcs", &step, err);
     }
     if (!code) {
-        code = exposure_read_headers(o->files[0], &e, err);
+        code = exposure_read_headers_alone(o->files[0], &e, err);
     }
     if (!code) {
         code = references_open(job.reference_folder, IFURUN_CACHE_BYTES, &refs, err);

@@ -116,7 +116,44 @@ static int check_any_finite(const struct exposure *e, const char *path, struct e
                    n);
 }
 
-static int read_file(const char *path, bool pixels, struct exposure **ret,
+/* What is wanted of a file: its pixels; its headers, of an exposure that has pixels; or
+ * its headers, whether or not there are pixels with them. */
+enum want { WANT_PIXELS, WANT_HEADERS, WANT_HEADERS_ALONE };
+
+/* Size of the exposure: that of the image, or what the keywords of a bare header say. */
+static int read_size(struct fits_in *f, int sci, const char *path, enum want want,
+                     int ret_size[2], struct err *err)
+{
+    const struct fits_hdu *h = fits_in_hdu(f, sci);
+    if (want == WANT_HEADERS_ALONE && h->kind == FITS_IMAGE && h->n_axes == 0) {
+        static const char *const keywords[] = {"SUBSIZE1", "SUBSIZE2"};
+        struct header primary = {0};
+        int code = fits_in_header(f, 0, &primary, err);
+        for (int i = 0; i < 2 && !code; i++) {
+            long size = 2048;
+            header_get_int(&primary, keywords[i], &size);
+            if (size < 1 || size > 2048) {
+                code = err_set(err, ERR_INPUT, "%s, %s = %ld: expected 1 to 2048", path,
+                               keywords[i], size);
+            }
+            ret_size[i] = (int)size;
+        }
+        header_done(&primary);
+        return code;
+    }
+    if (h->kind != FITS_IMAGE || h->n_axes != 2 || !h->pixels || h->axes[0] > 2048 ||
+        h->axes[1] > 2048) {
+        return err_set(err, ERR_INPUT,
+                       "%s, HDU %d (SCI): expected an image of at most 2048 x 2048 "
+                       "pixels",
+                       path, sci);
+    }
+    ret_size[0] = (int)h->axes[0];
+    ret_size[1] = (int)h->axes[1];
+    return 0;
+}
+
+static int read_file(const char *path, enum want want, struct exposure **ret,
                      struct err *err)
 {
     struct fits_in *f = NULL;
@@ -127,21 +164,17 @@ static int read_file(const char *path, bool pixels, struct exposure **ret,
     if (code) {
         goto out;
     }
-    const struct fits_hdu *h = fits_in_hdu(f, sci);
-    if (h->kind != FITS_IMAGE || h->n_axes != 2 || !h->pixels || h->axes[0] > 2048 ||
-        h->axes[1] > 2048) {
-        code =
-            err_set(err, ERR_INPUT,
-                    "%s, HDU %d (SCI): expected an image of at most 2048 x 2048 pixels",
-                    path, sci);
+    int size[2] = {0, 0};
+    code = read_size(f, sci, path, want, size, err);
+    if (code) {
         goto out;
     }
-    e = exposure_new((int)h->axes[0], (int)h->axes[1], err);
+    e = exposure_new(size[0], size[1], err);
     code = e ? 0 : ERR_NOMEM;
     code = code ? code : fits_in_header(f, 0, &e->primary, err);
     code = code ? code : fits_in_header(f, sci, &e->science, err);
     code = code ? code : exposure_read_meta(e, path_base(path), err);
-    if (pixels) {
+    if (want == WANT_PIXELS) {
         code = code ? code : read_planes(f, e, path, err);
         code = code ? code : check_any_finite(e, path, err);
     }
@@ -157,12 +190,18 @@ out:
 
 int exposure_read(const char *path, struct exposure **ret, struct err *err)
 {
-    return read_file(path, true, ret, err);
+    return read_file(path, WANT_PIXELS, ret, err);
 }
 
 int exposure_read_headers(const char *path, struct exposure **ret, struct err *err)
 {
-    return read_file(path, false, ret, err);
+    return read_file(path, WANT_HEADERS, ret, err);
+}
+
+int exposure_read_headers_alone(const char *path, struct exposure **ret,
+                                struct err *err)
+{
+    return read_file(path, WANT_HEADERS_ALONE, ret, err);
 }
 
 /* ---- writing ---------------------------------------------------------------------- */

@@ -23,6 +23,11 @@ int exposure_read(const char *path, struct exposure **ret, struct err *err);
 /* Headers and meta only: no pixel is read, the planes are NULL. */
 int exposure_read_headers(const char *path, struct exposure **ret, struct err *err);
 
+/* The same of a file whose SCI may hold no pixels: what the WCS and the choice of
+ * references need. The size is then that of SUBSIZE1 and SUBSIZE2 (absent: 2048). */
+int exposure_read_headers_alone(const char *path, struct exposure **ret,
+                                struct err *err);
+
 /*
  * Write every plane that exists, in the peer's order: SCI ERR DQ REGIONS VAR_POISSON
  * VAR_RNOISE VAR_FLAT WAVELENGTH PATHLOSS_PS PATHLOSS_UN, then IFUD_PROVENANCE.

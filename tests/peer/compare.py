@@ -1,15 +1,20 @@
 """Compare this project's products with samples of the peer's (jwst 3.0.0).
 
-usage: compare.py SAMPLES PRODUCTS [--json FILE]
+usage: compare.py SAMPLES PRODUCTS IFURUN INSTRUMENT MORE [--json FILE]
 
-SAMPLES   folder with the peer's samples (stage_*.fits, cube_*.fits, x1d_*.fits)
-PRODUCTS  folder that scripts/compare-peer has filled
+SAMPLES     folder with the peer's samples (stage_*, cube_*, x1d_*, wcs_*.fits)
+PRODUCTS    folder that scripts/compare-peer has filled
+IFURUN      the program, for `ifurun wcs`
+INSTRUMENT  references of the flight optics
+MORE        folder with further wcs_*.fits
 
 Prints one line per figure: what, the value, the target, ok or MISSED; exits 1 if any
 target is missed or a product is missing. Needs astropy and numpy.
 """
+import glob
 import json
 import os
+import subprocess
 import sys
 import warnings
 
@@ -35,6 +40,24 @@ def missing(what, path):
 
 def median_of(values):
     return np.median(values) if values.size else np.inf
+
+
+def wcs(path, ifurun, instrument):
+    """`ifurun wcs` on the headers of a sample against the peer's own WCS."""
+    name = os.path.basename(path).replace(".fits", "")
+    t = fits.getdata(path, "WCS_SAMPLE")
+    asked = "\n".join(f"{x} {y}" for x, y in zip(t["x"], t["y"]))
+    run = subprocess.run([ifurun, "wcs", "--references", instrument, path], input=asked, capture_output=True, text=True)
+    if run.returncode:
+        missing(f"{name}: {run.stderr.strip()}", path)
+        return
+    a = np.array([[float(v) for v in line.split()] for line in run.stdout.splitlines()])
+    same = a[:, 2] == t["slice"]
+    figure(f"{name} slice equal", same.mean(), 0.999, True)
+    good = same & (t["slice"] > 0) & np.isfinite(t["ra"])
+    figure(f"{name} RA cos Dec, worst, mas", (np.abs(a[:, 3] - t["ra"]) * np.cos(np.deg2rad(t["dec"])))[good].max() * 3.6e6, 0.01, False)
+    figure(f"{name} Dec, worst, mas", np.abs(a[:, 4] - t["dec"])[good].max() * 3.6e6, 0.01, False)
+    figure(f"{name} wavelength, worst, um", np.abs(a[:, 5] - t["wavelength"])[good].max(), 1e-8, False)
 
 
 def stage(samples, products, base):
@@ -118,7 +141,9 @@ def spectrum(samples, products, name, path):
 
 
 def main():
-    samples, products = sys.argv[1:3]
+    samples, products, ifurun, instrument, more = sys.argv[1:6]
+    for path in sorted(glob.glob(f"{samples}/wcs_*.fits") + glob.glob(f"{more}/wcs_*.fits")):
+        wcs(path, ifurun, instrument)
     for k in (1, 2, 3, 4):
         for det in ("nrs1", "nrs2"):
             base = f"jw01234001001_02101_{k:05d}_{det}"
