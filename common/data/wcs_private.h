@@ -11,9 +11,9 @@
  *
  * Points go through in runs of at most WCS_RUN, with scratch on the stack. What does not
  * depend on the slice (detector <-> gwa, slicer <-> sky) is common; per slice there are
- * the table y_slit(beta_in) and two short series, alpha_in and beta_in of y_slit at the
- * mid wavelength: towards the sky IFUPOST is fixed there and x_slit is 0, so that the way
- * from slit to grating is a smooth function of y_slit alone.
+ * the table y_slit(beta_in) and a short series, alpha_in of y_slit at the mid wavelength:
+ * towards the sky IFUPOST is fixed there and x_slit is 0, so that the way from slit to
+ * grating is a smooth function of y_slit alone.
  */
 
 #define WCS_RUN 256
@@ -29,7 +29,7 @@ struct wcs_slice {
     double y_slit[WCS_SLIT_TABLE]; /* at beta[i] */
     double beta_scale;             /* (points - 1) / (last - first) */
     int n_terms;
-    double alpha_in[WCS_SERIES], beta_in[WCS_SERIES]; /* powers of the scaled y_slit */
+    double alpha_in[WCS_SERIES]; /* powers of y_slit scaled to -1..1 */
     struct wcs_box box;
 };
 

@@ -34,22 +34,6 @@ static double interpolate(const double *at, const double *value, int n, double s
     return value[k] * (1.0 - t) + value[k + 1] * t;
 }
 
-/* y_slit to -1..1 over the table. */
-static double scaled(const struct wcs *w, double y_slit)
-{
-    return (2.0 * y_slit - (w->y_slit_min + w->y_slit_max)) /
-           (w->y_slit_max - w->y_slit_min);
-}
-
-static double series(const double *term, int n, double t)
-{
-    double sum = 0.0;
-    for (int k = n - 1; k >= 0; k--) {
-        sum = sum * t + term[k];
-    }
-    return sum;
-}
-
 /* From a slit to the directions onto the grating: IFUPOST at the given wavelengths. */
 static void slit_to_grating(const struct wcs *w, const struct wcs_slice *s, size_t n,
                             const double *x_slit, const double *y_slit,
@@ -80,6 +64,17 @@ static void slit_to_grating(const struct wcs *w, const struct wcs_slice *s, size
         alpha_in[i] = (m[0] * x[i] + m[1] * y[i] + m[2]) * scale;
         beta_in[i] = (m[3] * x[i] + m[4] * y[i] + m[5]) * scale;
     }
+}
+
+/* The same for the centre line at the mid wavelength, as towards the sky. */
+static void centre_to_grating(const struct wcs *w, const struct wcs_slice *s, size_t n,
+                              const double *y_slit, double *alpha_in, double *beta_in)
+{
+    double zero[WCS_RUN] = {0.0}, lam[WCS_RUN] = {0.0};
+    for (size_t i = 0; i < n; i++) {
+        lam[i] = w->lam_mid;
+    }
+    slit_to_grating(w, s, n, zero, y_slit, lam, alpha_in, beta_in);
 }
 
 /*
@@ -129,42 +124,36 @@ enum { nodes = 48 };
 static int prepare_series(const struct wcs *w, struct wcs_slice *s, int number,
                           struct err *err)
 {
-    double y[nodes], zero[nodes] = {0.0}, lam[nodes], alpha[nodes], beta[nodes];
+    double y[nodes], alpha[nodes], beta[nodes];
     for (int i = 0; i < nodes; i++) {
         y[i] = 0.5 * (w->y_slit_min + w->y_slit_max) +
                0.5 * (w->y_slit_max - w->y_slit_min) * cos(pi * (i + 0.5) / nodes);
-        lam[i] = w->lam_mid;
     }
-    slit_to_grating(w, s, nodes, zero, y, lam, alpha, beta);
-    /* rounding of IFUPOST's large coefficients leaves some 1e-12; 1e-12 of a direction is
-     * 3e-11 um with the coarsest grating */
-    int a = fit_series(alpha, nodes, 2e-12, 1e-9, s->alpha_in);
-    int b = fit_series(beta, nodes, 2e-12, 1e-9, s->beta_in);
-    if (a == 0 || b == 0) {
+    centre_to_grating(w, s, nodes, y, alpha, beta);
+    /* rounding of IFUPOST's large coefficients leaves some 1e-11; that of a direction is
+     * 3e-10 um with the coarsest grating */
+    s->n_terms = fit_series(alpha, nodes, 2e-11, 1e-9, s->alpha_in);
+    if (s->n_terms == 0) {
         return err_set(err, ERR_REFERENCE,
                        "slice %d: ifuslicer, ifupost and collimator do not give a "
                        "smooth way from slit to grating",
                        number);
     }
-    s->n_terms = a > b ? a : b;
     return 0;
 }
 
 int wcs_slice_prepare(const struct wcs *w, struct wcs_slice *s, int number,
                       struct err *err)
 {
-    double zero[WCS_RUN] = {0.0}, lam[WCS_RUN], alpha[WCS_RUN];
+    double alpha[WCS_RUN];
     const int n = WCS_SLIT_TABLE;
     double step = (w->y_slit_max - w->y_slit_min) / (n - 1);
     for (int i = 0; i < n; i++) {
         s->y_slit[i] = i < n - 1 ? i * step + w->y_slit_min : w->y_slit_max;
     }
-    for (int i = 0; i < WCS_RUN; i++) {
-        lam[i] = w->lam_mid;
-    }
     for (int i = 0; i < n; i += WCS_RUN) {
         size_t m = n - i < WCS_RUN ? (size_t)(n - i) : WCS_RUN;
-        slit_to_grating(w, s, m, zero, s->y_slit + i, lam, alpha, s->beta + i);
+        centre_to_grating(w, s, m, s->y_slit + i, alpha, s->beta + i);
     }
     if (s->beta[0] > s->beta[n - 1]) {
         for (int i = 0, j = n - 1; i < j; i++, j--) {
@@ -266,35 +255,37 @@ static double glass_table_index(const struct wcs_glass *g, double lam)
 
 /* ---- gwa <-> slit ---- */
 
+/* A grating needs alpha_in alone, for which the series is good enough; the prism turns
+ * directions into wavelengths so steeply that the peer's own rounding matters, so there
+ * the optics are followed as in the peer. */
 void wcs_gwa_to_slit(const struct wcs *w, const struct wcs_slice *s, size_t n,
                      const double *alpha, const double *beta, double *y_slit,
                      double *lam_m)
 {
-    double alpha_in[WCS_RUN], t[WCS_RUN];
+    double a[WCS_RUN], b[WCS_RUN];
     for (size_t i = 0; i < n; i++) {
-        double y =
+        y_slit[i] =
             interpolate(s->beta, s->y_slit, WCS_SLIT_TABLE, s->beta_scale, -beta[i]);
-        y_slit[i] = y;
-        t[i] = scaled(w, y);
-        alpha_in[i] = 0.0;
     }
-    for (int k = s->n_terms - 1; k >= 0; k--) {
+    if (w->glass) {
+        const struct wcs_glass *g = w->glass;
+        centre_to_grating(w, s, n, y_slit, a, b);
         for (size_t i = 0; i < n; i++) {
-            alpha_in[i] = alpha_in[i] * t[i] + s->alpha_in[k];
-        }
-    }
-    if (!w->glass) {
-        double factor = -w->velocity / w->groove_order;
-        for (size_t i = 0; i < n; i++) {
-            lam_m[i] = (alpha_in[i] + alpha[i]) * factor;
+            double q = (alpha[i] + a[i] * g->cos2) / g->sin2;
+            lam_m[i] = w->velocity *
+                       glass_wavelength(g, sqrt(q * q + a[i] * a[i] + b[i] * b[i]));
         }
         return;
     }
-    const struct wcs_glass *g = w->glass;
+    double middle = 0.5 * (w->y_slit_min + w->y_slit_max);
+    double scale = 2.0 / (w->y_slit_max - w->y_slit_min);
+    double factor = -w->velocity / w->groove_order;
     for (size_t i = 0; i < n; i++) {
-        double a = alpha_in[i], b = series(s->beta_in, s->n_terms, t[i]);
-        double q = (alpha[i] + a * g->cos2) / g->sin2;
-        lam_m[i] = glass_wavelength(g, sqrt(q * q + a * a + b * b)) * w->velocity;
+        double t = (y_slit[i] - middle) * scale, sum = 0.0;
+        for (int k = s->n_terms - 1; k >= 0; k--) {
+            sum = sum * t + s->alpha_in[k];
+        }
+        lam_m[i] = (sum + alpha[i]) * factor;
     }
 }
 
@@ -331,17 +322,15 @@ void wcs_slit_to_gwa(const struct wcs *w, const struct wcs_slice *s, size_t n,
     }
 }
 
-/* beta_in of the table at y_slit; beyond its ends along the series. */
+/* beta_in of the table at y_slit; NaN beyond its ends. */
 static double table_beta(const struct wcs *w, const struct wcs_slice *s, double y)
 {
     const int n = WCS_SLIT_TABLE;
     bool up = s->y_slit[n - 1] > s->y_slit[0];
-    double first = up ? s->y_slit[0] : -s->y_slit[0];
-    double at = up ? y : -y;
     double step = (w->y_slit_max - w->y_slit_min) / (n - 1);
-    double k = (at - first) / step;
+    double k = (up ? y - s->y_slit[0] : s->y_slit[0] - y) / step;
     if (!(k >= 0.0 && k <= n - 1)) {
-        return series(s->beta_in, s->n_terms, scaled(w, y));
+        return (double)NAN;
     }
     int j = (int)k > n - 2 ? n - 2 : (int)k;
     double t = (y - s->y_slit[j]) / (s->y_slit[j + 1] - s->y_slit[j]);
@@ -353,16 +342,16 @@ void wcs_slit_to_gwa_exact(const struct wcs *w, const struct wcs_slice *s, size_
                            const double *lam_m, double *alpha, double *beta)
 {
     double zero[WCS_RUN] = {0.0}, a[WCS_RUN], b[WCS_RUN], a0[WCS_RUN], b0[WCS_RUN];
+    double mid_a[WCS_RUN], mid_b[WCS_RUN];
     slit_to_grating(w, s, n, x_slit, y_slit, lam_m, a, b);
     slit_to_grating(w, s, n, zero, y_slit, lam_m, a0, b0);
+    centre_to_grating(w, s, n, y_slit, mid_a, mid_b);
     for (size_t i = 0; i < n; i++) {
         double da = a[i] - a0[i], db = b[i] - b0[i];
-        double a_in = series(s->alpha_in, s->n_terms, scaled(w, y_slit[i]));
-        double b_in = series(s->beta_in, s->n_terms, scaled(w, y_slit[i]));
-        double lam = lam_m[i] / w->velocity;
+        double lam = lam_m[i] / w->velocity, on_table = table_beta(w, s, y_slit[i]);
         double index = w->glass ? glass_table_index(w->glass, lam) : 0.0;
-        alpha[i] = disperse(w, a_in + da, b_in + db, lam, index);
-        beta[i] = -(table_beta(w, s, y_slit[i]) + db);
+        alpha[i] = disperse(w, mid_a[i] + da, mid_b[i] + db, lam, index);
+        beta[i] = -((isnan(on_table) ? mid_b[i] : on_table) + db);
     }
 }
 
