@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+#include "common/base/par.h"
 #include "common/data/fits_io.h"
 #include "tests/support.h"
 
@@ -382,6 +383,41 @@ START_TEST(test_fits_io_full_disk)
 }
 END_TEST
 
+/* Every third file is cut: its own error, and no other's, reaches its reader. */
+static int read_one(size_t i, int thread, void *arg, struct err *e)
+{
+    struct fits_in *f = NULL;
+    float *image = NULL;
+    const char *const *paths = arg;
+    struct err own = {0};
+    (void)thread;
+    int code = fits_in_open(paths[i % 3], ERR_INPUT, &f, &own);
+    if (i % 3 == 2) {
+        bool right = code == ERR_INPUT && strstr(own.message, "cut.fits") &&
+                     strstr(own.message, "cut short");
+        return right ? 0 : err_set(e, ERR_BUG, "piece %zu: %s", i, own.message);
+    }
+    code = code ? code : fits_in_floats(f, 1, &image, &own);
+    bool right = !code && image[14] == 7.0F && isnan(image[7]);
+    free(image);
+    fits_in_close(f);
+    return right ? 0 : err_set(e, ERR_BUG, "piece %zu: %s", i, own.message);
+}
+
+START_TEST(test_fits_io_many_threads)
+{
+    size_t n;
+    struct par *par = NULL;
+    const char *paths[3] = {small_file("a.fits"), small_file("b.fits"),
+                            small_file("cut.fits")};
+    free(support_read_file(paths[2], &n));
+    support_truncate(paths[2], n - 2880);
+    support_ok(par_new(4, &par, &err), &err);
+    support_ok(par_for(par, 600, read_one, paths, NULL, &err), &err);
+    par_free(par);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("fits_io");
@@ -399,6 +435,7 @@ int main(void)
     tcase_add_test(t, test_fits_io_wrong_kind);
     tcase_add_test(t, test_fits_io_writing_refused);
     tcase_add_test(t, test_fits_io_full_disk);
+    tcase_add_test(t, test_fits_io_many_threads);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
