@@ -1,5 +1,6 @@
 #include "common/data/ref_area.h"
 #include "common/data/ref_extract1d.h"
+#include "common/data/ref_cubepar.h"
 #include "common/data/ref_flat.h"
 #include "common/data/ref_pathloss.h"
 #include "common/data/ref_photom.h"
@@ -27,5 +28,6 @@ const struct reference_type reference_types[] = {
     {"ifupost", true, ref_ifupost_load, ref_ifupost_free},
     {"ifuslicer", true, ref_ifuslicer_load, ref_ifuslicer_free},
     {"wavelengthrange", true, ref_wavelengthrange_load, ref_wavelengthrange_free},
+    {"cubepar", false, ref_cubepar_load, ref_cubepar_free},
     {NULL, false, NULL, NULL},
 };

@@ -1,0 +1,285 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "common/base/mem.h"
+#include "common/data/ref_cubepar.h"
+#include "stages/cube_drizzle.h"
+#include "stages/cube_geometry.h"
+#include "stages/cube_header.h"
+#include "stages/stage.h"
+
+/*
+ * cube_build: exposures to one spectral cube by 3-D drizzle, aligned with the sky.
+ *
+ * Inputs:    calibrated exposures of one disperser and filter, with WCS and slice map,
+ *            both detectors and any dither, opened one at a time
+ * Outputs:   dataset->cube: SCI, ERR (MJy/sr), DQ, WMAP
+ * Algorithm: a first pass over the headers finds the grid that holds all footprints; a
+ *            second adds one exposure after another (cube_trace.h, cube_drizzle.h)
+ * Reference: Law et al. 2023, AJ 166, 45; Fruchter & Hook 2002, PASP 114, 144
+ */
+
+static const char *const reference_types_needed[] = {"cubepar", NULL};
+
+static const struct param table[] = {
+    {"weighting", PARAM_STRING, "drizzle", 0, 0, "drizzle", "",
+     "how pixels are shared between voxels", false},
+    {"coord_system", PARAM_STRING, "skyalign", 0, 0, "skyalign|world", "",
+     "axes of the cube; world is another name of skyalign", false},
+    {"output_type", PARAM_STRING, "band", 0, 0, "band|grating", "",
+     "what goes into one cube: one disperser and filter", false},
+    {"linear_wave", PARAM_BOOL, "true", 0, 0, NULL, "",
+     "planes equally spaced in wavelength; false: cubepar's table", false},
+    {"scalexy", PARAM_REAL, "0", 0, 10, NULL, "arcsec",
+     "edge of a spaxel; 0: from cubepar", false},
+    {"scalew", PARAM_REAL, "0", 0, 1, NULL, "um",
+     "wavelength step of a plane; 0: from cubepar", false},
+    {"wavemin", PARAM_REAL, "none", 0.1, 30, NULL, "um",
+     "lower edge of the first plane; none: from cubepar", true},
+    {"wavemax", PARAM_REAL, "none", 0.1, 30, NULL, "um",
+     "upper edge of the last plane; none: from cubepar", true},
+    {"ra_center", PARAM_REAL, "none", 0, 360, NULL, "deg",
+     "RA of the centre; none: middle of the footprints", true},
+    {"dec_center", PARAM_REAL, "none", -90, 90, NULL, "deg",
+     "Dec of the centre; none: middle of the footprints", true},
+    {"cube_pa", PARAM_REAL, "none", -360, 360, NULL, "deg",
+     "position angle of the cube, east of north; none: 0", true},
+    {"nspax_x", PARAM_INT, "none", 1, 20001, NULL, "",
+     "spaxels along x, made odd; none: as many as are needed", true},
+    {"nspax_y", PARAM_INT, "none", 1, 20001, NULL, "",
+     "spaxels along y, made odd; none: as many as are needed", true},
+    {"skip_dqflagging", PARAM_BOOL, "false", 0, 0, NULL, "",
+     "leave holes in the field of view unmarked in DQ; spec2 always does", false},
+};
+
+/* What the first pass finds. */
+struct survey {
+    struct header_blend headers;
+    struct exposure_meta meta; /* of the first exposure */
+    double *ra, *dec;          /* four corners per exposure */
+};
+
+/* Four corners on the sky: the box in RA and Dec that S_REGION holds, to its nine
+ * decimals; a turned grid or a moving target needs the pixels themselves. */
+static int corners(const struct stage_env *env, const struct exposure *e, bool turned,
+                   double ra[4], double dec[4], struct err *err)
+{
+    const char *kind = NULL;
+    bool moving = header_get_string(&e->primary, "TARGTYPE", &kind) &&
+                  !strcasecmp(kind, "MOVING");
+    if (turned || moving) {
+        return cube_extremes(e->wcs, e->meta.ra_ref, env->par, env->cancel, ra, dec,
+                             err);
+    }
+    double box[8];
+    wcs_footprint(e->wcs, box);
+    for (int k = 0; k < 4; k++) {
+        ra[k] = round(box[2 * k] * 1e9) / 1e9;
+        dec[k] = round(box[2 * k + 1] * 1e9) / 1e9;
+    }
+    return 0;
+}
+
+static int survey_one(const struct stage_env *env, struct dataset *data, size_t i,
+                      bool turned, struct survey *s, struct err *err)
+{
+    struct exposure *e = NULL;
+    int code = dataset_open(data, i, false, &e, err);
+    if (code) {
+        return code;
+    }
+    if (i == 0) {
+        s->meta = e->meta;
+    }
+    if (!e->wcs) {
+        code =
+            err_set(err, ERR_INPUT, "%s has no WCS: run assign_wcs before cube_build",
+                    e->meta.filename);
+    } else if (strcasecmp(e->meta.grating, s->meta.grating) ||
+               strcasecmp(e->meta.filter, s->meta.filter)) {
+        code = err_set(err, ERR_INPUT,
+                       "%s is %s/%s but %s is %s/%s: a cube is made of one disperser "
+                       "and filter",
+                       e->meta.filename, e->meta.grating, e->meta.filter,
+                       s->meta.filename, s->meta.grating, s->meta.filter);
+    } else if (strncasecmp(e->meta.bunit, "MJy/sr", 6)) {
+        code =
+            err_set(err, ERR_INPUT,
+                    "%s: BUNIT is '%s', expected MJy/sr: cube_build takes what photom "
+                    "has calibrated",
+                    e->meta.filename, e->meta.bunit);
+    } else {
+        code = corners(env, e, turned, s->ra + 4 * i, s->dec + 4 * i, err);
+        if (code) {
+            err_prefix(err, "%s", e->meta.filename);
+        }
+    }
+    if (!code) {
+        code = header_blend_add(&s->headers, &e->primary, &e->science, err);
+    }
+    dataset_close(data, i, e);
+    return code;
+}
+
+/* Look at all exposures, choose the reference and set up the grid. */
+static int set_grid(const struct stage_env *env, const struct params *params,
+                    struct dataset *data, struct survey *s, struct cube_grid *grid,
+                    struct err *err)
+{
+    struct cube_request request;
+    struct reference *ref = NULL;
+    const void *object = NULL;
+    size_t n = dataset_n(data);
+    cube_request_read(params, &request);
+    s->ra = mem_alloc(4 * n, sizeof *s->ra, err);
+    s->dec = mem_alloc(4 * n, sizeof *s->dec, err);
+    int code = s->ra && s->dec ? 0 : ERR_NOMEM;
+    for (size_t i = 0; i < n && !code; i++) {
+        code = survey_one(env, data, i, !isnan(request.pa), s, err);
+    }
+    if (!code) {
+        code = header_blend_finish(&s->headers, err);
+    }
+    if (!code) {
+        code = stage_reference(env, &s->meta, "cubepar", &ref, &object, err);
+    }
+    if (code) {
+        return code;
+    }
+    const struct ref_cubepar *par = object;
+    const struct ref_cubepar_row *row =
+        ref_cubepar_find(par, s->meta.grating, s->meta.filter);
+    if (!row) {
+        code =
+            err_set(err, ERR_REFERENCE, "cubepar has no row for %s/%s (needed by %s)",
+                    s->meta.grating, s->meta.filter, s->meta.filename);
+    } else {
+        code = cube_grid_set(&request, row, ref_cubepar_waves_of(par, s->meta.grating),
+                             s->meta.grating, 4 * n, s->ra, s->dec, grid, err);
+    }
+    reference_release(ref);
+    return code;
+}
+
+/* The cube's own description: grid, headers, wavelengths. Takes the headers over. */
+static void describe(const struct cube_grid *g, struct survey *s, size_t n,
+                     struct cube *c)
+{
+    double pa = g->pa * M_PI / 180;
+    c->crval1 = g->ra0;
+    c->crval2 = g->dec0;
+    c->crpix1 = (g->nx + 1) / 2;
+    c->crpix2 = (g->ny + 1) / 2;
+    c->cdelt1 = c->cdelt2 = g->scale / 3600;
+    c->pc[0][0] = -cos(pa);
+    c->pc[0][1] = c->pc[1][0] = sin(pa);
+    c->pc[1][1] = cos(pa);
+    c->crpix3 = 1;
+    c->crval3 = g->z[0];
+    c->cdelt3 = g->linear ? g->step : 0;
+    for (int k = 0; k < g->nw; k++) {
+        c->wavelength[k] = g->linear ? c->crval3 + k * c->cdelt3 : g->z[k];
+    }
+    c->primary = s->headers.primary;
+    c->science = s->headers.science;
+    s->headers.primary = s->headers.science = (struct header){0};
+    c->meta = s->meta;
+    c->n_exposures = (int)n;
+    strcpy(c->weighting, "drizzle");
+}
+
+static int add_exposure(const struct stage_env *env, struct dataset *data, size_t i,
+                        struct cube_sums *sums, struct err *err)
+{
+    struct exposure *e = NULL;
+    struct cube_trace *trace = NULL;
+    size_t used = 0;
+    int code = dataset_open(data, i, true, &e, err);
+    if (code) {
+        return code;
+    }
+    if (!e->wcs || !e->regions || !e->sci || !e->err || !e->dq) {
+        code = err_set(err, ERR_INPUT,
+                       "%s: cube_build needs SCI, ERR, DQ, REGIONS and a WCS; run "
+                       "assign_wcs before",
+                       e->meta.filename);
+    }
+    if (!code) {
+        bool prism = !strcasecmp(e->meta.grating, "PRISM");
+        code = cube_trace_make(e->wcs, e->regions, e->nx, e->ny, prism, sums->grid,
+                               env->par, env->cancel, &trace, err);
+    }
+    if (!code) {
+        code = cube_add_exposure(sums, e, trace, env->par, env->cancel, &used, err);
+    }
+    if (!code && used == 0) {
+        stage_warn(env, "%s has no valid pixel within the cube's wavelengths",
+                   e->meta.filename);
+    }
+    cube_trace_free(trace);
+    dataset_close(data, i, e);
+    return code;
+}
+
+static int run(const struct stage_env *env, const struct params *params,
+               struct dataset *data, struct err *err)
+{
+    struct survey s = {0};
+    struct cube_grid grid = {0};
+    struct cube_sums sums = {.grid = &grid};
+    size_t n = dataset_n(data), filled = 0;
+
+    int code = set_grid(env, params, data, &s, &grid, err);
+    if (!code) {
+        size_t voxels = (size_t)grid.nx * (size_t)grid.ny * (size_t)grid.nw;
+        stage_note(env, "%d x %d spaxels of %g arcsec, %d planes, %g to %g um, %zu %s",
+                   grid.nx, grid.ny, grid.scale, grid.nw, grid.z[0],
+                   grid.z[grid.nw - 1], n, n == 1 ? "exposure" : "exposures");
+        sums.flag = strcmp(env->recipe, "spec2") != 0 &&
+                    !params_bool(params, "skip_dqflagging");
+        sums.cube = cube_new(grid.nx, grid.ny, grid.nw, err);
+        sums.weight = sums.cube ? mem_calloc(voxels, sizeof(float), err) : NULL;
+        code = sums.weight ? 0 : ERR_NOMEM;
+    }
+    if (!code) {
+        describe(&grid, &s, n, sums.cube);
+    }
+    for (size_t i = 0; i < n && !code; i++) {
+        code = add_exposure(env, data, i, &sums, err);
+        stage_progress(env, (double)(i + 1) / (double)(n + 1));
+    }
+    if (!code) {
+        code = cube_finish(&sums, env->par, env->cancel, &filled, err);
+    }
+    if (!code && filled == 0) {
+        code = err_set(err, ERR_NODATA,
+                       "cube_build: no pixel of %zu exposures (first: %s) lies in the "
+                       "cube of %d x %d spaxels, %g to %g um",
+                       n, s.meta.filename, grid.nx, grid.ny, grid.z[0],
+                       grid.z[grid.nw - 1]);
+    }
+    if (code) {
+        cube_free(sums.cube);
+    } else {
+        cube_free(data->cube);
+        data->cube = sums.cube;
+    }
+    free(sums.weight);
+    free(s.ra);
+    free(s.dec);
+    header_blend_done(&s.headers);
+    cube_grid_done(&grid);
+    return code;
+}
+
+const struct stage stage_cube_build = {
+    .name = "cube_build",
+    .status_keyword = "S_IFUCUB",
+    .suffix = "s3d",
+    .summary = "Drizzle exposures into one spectral cube aligned with the sky",
+    .reference_types = reference_types_needed,
+    .params = table,
+    .n_params = sizeof table / sizeof *table,
+    .run = run,
+};
