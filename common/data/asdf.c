@@ -18,6 +18,7 @@
 
 #define CHUNK ((size_t)64 << 10)
 #define PATH_MAX_SHOWN 400
+#define YAML_OMAP "tag:yaml.org,2002:omap"
 
 struct asdf_chunk {
     struct asdf_chunk *next;
@@ -236,6 +237,30 @@ static int items_read(struct reader *r, struct asdf_node *node, int depth)
     return rc;
 }
 
+/* An ordered mapping is written as a sequence of mappings of one key each. */
+static int omap_read(struct reader *r, struct asdf_node *node)
+{
+    if (node->kind != ASDF_SEQUENCE || strcmp(node->tag, YAML_OMAP) != 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < node->n; i++) {
+        if (node->items[i]->kind != ASDF_MAPPING || node->items[i]->n != 1) {
+            return asdf_error(node, r->err,
+                              "item %zu of an ordered mapping is not a pair", i);
+        }
+    }
+    node->keys = take(r->a, node->n * sizeof(*node->keys), r->err);
+    if (node->keys == NULL) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < node->n; i++) {
+        node->keys[i] = node->items[i]->keys[0];
+        node->items[i] = node->items[i]->items[0];
+    }
+    node->kind = ASDF_MAPPING;
+    return 0;
+}
+
 static int node_read(struct reader *r, const yaml_event_t *e, const char *path,
                      int depth, const struct asdf_node **ret)
 {
@@ -299,6 +324,7 @@ static int node_read(struct reader *r, const yaml_event_t *e, const char *path,
     }
     if (rc == 0 && node->kind != ASDF_SCALAR) {
         rc = items_read(r, node, depth);
+        rc = rc != 0 ? rc : omap_read(r, node);
     }
     if (rc == 0) {
         if (anchor != NULL) {

@@ -12,6 +12,7 @@
  *
  * Ownership: asdf_free releases the tree; nodes and strings are borrowed from it.
  * Thread: a struct asdf is immutable after asdf_read.
+ * Test: tests/data/test_asdf.c, tests/data/test_transform_asdf.c
  */
 
 struct asdf;

@@ -52,8 +52,10 @@ struct transform *transform_leaf(const struct transform_op *op, int n_in, int n_
 
 void transform_set_origin(struct transform *t, const char *file, const char *path)
 {
-    if (t->origin == NULL) {
+    if (t != NULL && t->origin == NULL) {
         t->origin = mem_printf(NULL, "%s: %s", file, path);
+        transform_set_origin(t->a, file, path);
+        transform_set_origin(t->b, file, path);
     }
 }
 

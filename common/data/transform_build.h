@@ -19,7 +19,7 @@
  * The operations and their order are those of astropy.modeling, so that results agree to
  * rounding. Where an analytic inverse is named, transform_inverse finds it; a stored one
  * (transform_with_inverse) always goes first, at every level of a tree.
- * Thread: any. Test: tests/data/test_transform.c, tests/data/test_transform_leaves.c
+ * Thread: any. Test: tests/data/test_transform.c, tests/data/test_transform_asdf.c
  */
 
 /* ---- combinators ---- */

@@ -85,7 +85,7 @@ struct transform *transform_node(enum transform_kind kind, int n_in, int n_out,
 /* A leaf with a copy of n_par numbers (par may be NULL: zeroes). */
 struct transform *transform_leaf(const struct transform_op *op, int n_in, int n_out,
                                  size_t n_par, const double *par, struct err *err);
-/* Say where t came from; a failure is left out of the message, no more. */
+/* Say where t and its unnamed children came from (if memory allows). */
 void transform_set_origin(struct transform *t, const char *file, const char *path);
 
 /* The operations of + - * / ^ (two inputs, one output), by their sign; NULL: unknown. */
