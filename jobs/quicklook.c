@@ -460,16 +460,17 @@ static void draw_title(cairo_t *cr, const struct cube *c, const struct spectrum 
     }
     char text[512];
     plot_colour(cr, ink, 1.0);
-    double width = plot_text(cr, 40.0, 58.0, 30.0, true, TEXT_LEFT, false,
-                             m->target_name[0] ? m->target_name : "(no target name)");
+    double width =
+        plot_text_fit(cr, 40.0, 58.0, 30.0, 800.0, true,
+                      m->target_name[0] ? m->target_name : "(no target name)");
     snprintf(text, sizeof text, "NIRSpec IFU  %s/%s  %s   %d exposure%s", m->grating,
              m->filter, strcmp(detector, "MULTIPLE") ? detector : "NRS1+NRS2",
              c->n_exposures, c->n_exposures == 1 ? "" : "s");
-    plot_text(cr, 40.0 + width + 26.0, 58.0, 20.0, false, TEXT_LEFT, false, text);
+    plot_text_fit(cr, 40.0 + width + 26.0, 58.0, 20.0, 1494.0 - width, false, text);
     plot_colour(cr, faint, 1.0);
     snprintf(text, sizeof text, "%s   observed %s %.8s UTC", name, m->date_obs,
              m->time_obs);
-    plot_text(cr, 40.0, 88.0, 15.0, false, TEXT_LEFT, false, text);
+    plot_text_fit(cr, 40.0, 88.0, 15.0, 1520.0, false, text);
     plot_colour(cr, ink, 0.15);
     cairo_rectangle(cr, 40.0, 104.0, QUICKLOOK_WIDTH - 80.0, 1.0);
     cairo_fill(cr);

@@ -80,6 +80,14 @@ void plot_number(char *text, size_t n, double value, double step)
     }
 }
 
+double plot_text_fit(cairo_t *cr, double x, double y, double size, double room,
+                     bool bold, const char *text)
+{
+    double width = plot_text_width(cr, size, bold, text);
+    double fit = width > room ? size * room / width : size;
+    return plot_text(cr, x, y, fit, bold, TEXT_LEFT, false, text);
+}
+
 void plot_text_halo(cairo_t *cr, double x, double y, double size, const char *text)
 {
     double width = plot_text_width(cr, size, true, text);

@@ -31,6 +31,11 @@ void plot_colour(cairo_t *cr, struct rgb c, double alpha);
 double plot_text(cairo_t *cr, double x, double y, double size, bool bold,
                  enum text_align align, bool turned, const char *text);
 
+/* One line from x, smaller than `size` where it would be wider than `room`. Returns its
+ * width. */
+double plot_text_fit(cairo_t *cr, double x, double y, double size, double room,
+                     bool bold, const char *text);
+
 /* A bold word centred at x with a light halo, for any ground. */
 void plot_text_halo(cairo_t *cr, double x, double y, double size, const char *text);
 

@@ -349,6 +349,10 @@ static void trim(struct spectrum *s)
     s->n = end - first;
 }
 
+/* Cards of the primary header that describe a cube, not a spectrum. */
+static const char *const of_cubes[] = {"FLUXEXT", "ERREXT", "MASKEXT", "ROIS",
+                                       "ROIW",    "WTYPE",  "WPOWER"};
+
 static int fill_header(const struct cube *c, const struct extraction *x,
                        const struct extract_center *at, struct err *err)
 {
@@ -368,6 +372,9 @@ static int fill_header(const struct cube *c, const struct extraction *x,
     cube_spaxel_to_sky(c, c->nx / 2.0, c->ny / 2.0, &s->source_ra, &s->source_dec);
     const char *detector; /* MULTIPLE for a cube of both */
     int code = header_copy(&s->primary, &c->primary, err);
+    for (size_t i = 0; i < sizeof of_cubes / sizeof of_cubes[0]; i++) {
+        header_remove(&s->primary, of_cubes[i]);
+    }
     if (!code && header_get_string(&c->primary, "DETECTOR", &detector)) {
         code = header_set_string(&s->table, "DETECTOR", detector,
                                  "Name of detector used to acquire the data", err);
