@@ -22,7 +22,7 @@ static const struct recipe_step spec2_steps[] = {
      STEP_MATCH_NANS},
     {"adaptive_trace_model", NULL, "S_TRCMOD", "Adaptive Trace Model", NULL, 0},
     {"pixel_replace", NULL, "S_PXREPL", "Pixel Replacement", NULL, 0},
-    {"cube_build", NULL, "S_IFUCUB", "IFU Cube Creation", NULL, 0},
+    {"cube_build", NULL, "S_IFUCUB", "IFU Cube Creation", &stage_cube_build, 0},
     {"extract_1d", NULL, "S_EXTR1D", "1-D Spectral Extraction", &stage_extract_1d, 0},
 };
 
@@ -37,7 +37,7 @@ static const struct recipe_step spec3_steps[] = {
     {"outlier_detection", NULL, "S_OUTLIR", "Outlier Detection", NULL, 0},
     {"adaptive_trace_model", NULL, "S_TRCMOD", "Adaptive Trace Model", NULL, 0},
     {"pixel_replace", NULL, "S_PXREPL", "Pixel Replacement", NULL, 0},
-    {"cube_build", NULL, "S_IFUCUB", "IFU Cube Creation", NULL, 0},
+    {"cube_build", NULL, "S_IFUCUB", "IFU Cube Creation", &stage_cube_build, 0},
     {"extract_1d", NULL, "S_EXTR1D", "1-D Spectral Extraction", &stage_extract_1d, 0},
 };
 
