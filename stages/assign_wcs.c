@@ -11,6 +11,7 @@
  */
 #include "stages/assign_wcs.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include "common/base/mem.h"
 #include "common/data/wcs_build.h"
@@ -73,6 +74,14 @@ int assign_wcs_exposure(const struct stage_env *env, struct exposure *e,
     return 0;
 }
 
+/* The double nearest to so many micrometres in metres, as the reference file has it. */
+static double metres(double um)
+{
+    char text[40];
+    snprintf(text, sizeof text, "%.14ge-6", um);
+    return strtod(text, NULL);
+}
+
 static int write_keywords(struct exposure *e, struct err *err)
 {
     struct header *h = &e->science;
@@ -86,11 +95,11 @@ static int write_keywords(struct exposure *e, struct err *err)
                                  "Spatial footprint of the observation", err);
     }
     if (!code) {
-        code = header_set_real(h, "WAVSTART", low * 1e-6,
+        code = header_set_real(h, "WAVSTART", metres(low),
                                "Lower bound of the default wavelength range", err);
     }
     if (!code) {
-        code = header_set_real(h, "WAVEND", high * 1e-6,
+        code = header_set_real(h, "WAVEND", metres(high),
                                "Upper bound of the default wavelength range", err);
     }
     if (!code) {
