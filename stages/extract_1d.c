@@ -395,7 +395,7 @@ static int check_cube(const struct cube *c, struct err *err)
 {
     if (!c) {
         return err_set(err, ERR_INPUT,
-                       "extract_1d: there is no cube; cube_build must "
+                       "there is no cube; cube_build must "
                        "run before it");
     }
     size_t n = (size_t)c->nx * (size_t)c->ny * (size_t)c->nw;
