@@ -252,7 +252,10 @@ static int run_step(struct job_context *c, struct err *err)
         tell_share(c, 1);
         c->index++;
     }
-    return code ? err_prefix(err, "%s", stage->name) : 0;
+    if (code && strncmp(err->message, stage->name, strlen(stage->name))) {
+        err_prefix(err, "%s", stage->name);
+    }
+    return code;
 }
 
 static int run_steps(struct job_context *c, struct err *err)
