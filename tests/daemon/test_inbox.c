@@ -1,0 +1,291 @@
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "daemon/inbox.h"
+#include "tests/loop.h"
+#include "tests/support.h"
+
+/* Short enough to be quick, long enough to tell still from moving on a busy machine. */
+#define SETTLE 0.15
+
+static uv_loop_t loop;
+static struct inbox *inbox;
+static char *folder;
+static char offered[64][64];
+static bool last_chance[64];
+static size_t n_offered, room;
+static struct err err;
+
+static bool on_settled(void *user, const struct inbox_file *file)
+{
+    (void)user;
+    if (n_offered >= room) {
+        return false;
+    }
+    last_chance[n_offered] = file->last_chance;
+    snprintf(offered[n_offered++], sizeof offered[0], "%s", file->name);
+    return true;
+}
+
+static void on_trouble(void *user, const char *message)
+{
+    (void)user;
+    ck_abort_msg("%s", message);
+}
+
+static void open_inbox(double rescan_seconds, double incomplete_seconds)
+{
+    struct inbox_options o = {.folder = folder,
+                              .settle_seconds = SETTLE,
+                              .incomplete_seconds = incomplete_seconds,
+                              .rescan_seconds = rescan_seconds,
+                              .settled = on_settled,
+                              .trouble = on_trouble};
+    support_ok(inbox_open(&loop, &o, &inbox, &err), &err);
+}
+
+static void setup(void)
+{
+    uv_loop_init(&loop);
+    folder = support_folder();
+    n_offered = 0;
+    room = 64;
+}
+
+static void teardown(void)
+{
+    inbox_close(inbox);
+    loop_end(&loop);
+    support_remove(folder);
+}
+
+static void put(const char *name, const char *content)
+{
+    support_write_file(support_path(folder, name), content, strlen(content));
+}
+
+static bool was_offered(const char *name)
+{
+    for (size_t i = 0; i < n_offered; i++) {
+        if (!strcmp(offered[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool enough(void *arg)
+{
+    return n_offered >= *(size_t *)arg;
+}
+
+static void wait_offered(size_t n)
+{
+    loop_until(&loop, enough, &n);
+}
+
+START_TEST(test_inbox_finds_what_was_there_and_what_comes)
+{
+    put("before.fits", "x");
+    open_inbox(3600, 10);
+    wait_offered(1);
+    ck_assert_str_eq(offered[0], "before.fits");
+    put("after.fits", "x");
+    wait_offered(2);
+    ck_assert_str_eq(offered[1], "after.fits");
+    ck_assert_uint_eq(inbox_count(inbox, NULL), 2);
+    unlink(support_path(folder, "before.fits"));
+    inbox_gone(inbox, "before.fits");
+    ck_assert_uint_eq(inbox_count(inbox, NULL), 1);
+}
+END_TEST
+
+START_TEST(test_inbox_renamed_and_linked_files_are_seen)
+{
+    open_inbox(3600, 10);
+    put(".hidden", "x");
+    ck_assert_int_eq(
+        rename(support_path(folder, ".hidden"), support_path(folder, "moved.fits")), 0);
+    wait_offered(1);
+    ck_assert_str_eq(offered[0], "moved.fits");
+    ck_assert_int_eq(
+        link(support_path(folder, "moved.fits"), support_path(folder, "linked.fits")),
+        0);
+    wait_offered(2);
+    ck_assert(was_offered("linked.fits"));
+}
+END_TEST
+
+START_TEST(test_inbox_skips_temporary_names_and_folders)
+{
+    static const char *const names[] = {".a.fits.Xy12", "a.fits.part",     "b.fits~",
+                                        "c.tmp",        "d.fits.filepart", "#e.fits#",
+                                        "f.partial",    "g.crdownload"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        ck_assert(inbox_is_temporary(names[i]));
+        put(names[i], "x");
+    }
+    ck_assert(!inbox_is_temporary("jw1_nrs1_rate.fits"));
+    ck_assert(!inbox_is_temporary("part"));
+    ck_assert_int_eq(mkdir(support_path(folder, "folder"), 0700), 0);
+    put("good.fits", "x");
+    open_inbox(3600, 10);
+    wait_offered(1);
+    loop_for(&loop, 2 * SETTLE);
+    ck_assert_uint_eq(n_offered, 1);
+    ck_assert_str_eq(offered[0], "good.fits");
+}
+END_TEST
+
+START_TEST(test_inbox_a_growing_file_is_not_offered)
+{
+    open_inbox(3600, 10);
+    FILE *f = fopen(support_path(folder, "slow.fits"), "w");
+    for (int i = 0; i < 20; i++) { /* well beyond the settle time in all */
+        fputc('x', f);
+        fflush(f);
+        loop_for(&loop, SETTLE / 5);
+        ck_assert_uint_eq(n_offered, 0);
+    }
+    fclose(f);
+    wait_offered(1);
+}
+END_TEST
+
+START_TEST(test_inbox_links_and_fifos_are_offered_as_what_they_are)
+{
+    ck_assert_int_eq(mkfifo(support_path(folder, "fifo.fits"), 0600), 0);
+    ck_assert_int_eq(symlink("/etc/passwd", support_path(folder, "link.fits")), 0);
+    open_inbox(3600, 10);
+    wait_offered(2);
+    ck_assert(was_offered("fifo.fits"));
+    ck_assert(was_offered("link.fits"));
+}
+END_TEST
+
+START_TEST(test_inbox_incomplete_is_offered_again_when_it_grows_or_late)
+{
+    put("cut.fits", "x");
+    open_inbox(3600, 3 * SETTLE);
+    wait_offered(1);
+    ck_assert(!last_chance[0]);
+    inbox_incomplete(inbox, "cut.fits");
+    size_t incomplete = 0;
+    ck_assert_uint_eq(inbox_count(inbox, &incomplete), 1);
+    ck_assert_uint_eq(incomplete, 1);
+    put("cut.fits", "more");
+    wait_offered(2); /* grown: as if new */
+    ck_assert(!last_chance[1]);
+    inbox_incomplete(inbox, "cut.fits");
+    wait_offered(3); /* stood still for incomplete_seconds */
+    ck_assert(last_chance[2]);
+}
+END_TEST
+
+START_TEST(test_inbox_again_waits)
+{
+    put("a.fits", "x");
+    open_inbox(3600, 10);
+    wait_offered(1);
+    inbox_again(inbox, "a.fits", 4 * SETTLE);
+    put("b.fits", "x");
+    wait_offered(2);
+    ck_assert_str_eq(offered[1], "b.fits");
+    wait_offered(3);
+    ck_assert_str_eq(offered[2], "a.fits");
+}
+END_TEST
+
+START_TEST(test_inbox_full_then_kicked)
+{
+    room = 1;
+    put("a.fits", "x");
+    put("b.fits", "x");
+    open_inbox(3600, 10);
+    wait_offered(1);
+    loop_for(&loop, 2 * SETTLE);
+    ck_assert_uint_eq(n_offered, 1);
+    room = 64;
+    inbox_kick(inbox);
+    wait_offered(2);
+    loop_for(&loop, 2 * SETTLE);
+    ck_assert_uint_eq(n_offered, 2); /* each once */
+}
+END_TEST
+
+START_TEST(test_inbox_overflow_is_made_good_by_a_listing)
+{
+    /* more names than the kernel keeps notices of for a loop that stands still */
+    long limit = 16384;
+    size_t n;
+    char *text = support_read_file("/proc/sys/fs/inotify/max_queued_events", &n);
+    limit = atol(text);
+    free(text);
+    if (limit > 20000) {
+        return; /* this kernel keeps so many that the test would take too long */
+    }
+    open_inbox(3600, 10);
+    room = (size_t)-1;
+    for (long i = 0; i < limit / 2 + 100; i++) {
+        int fd = open(support_path(folder, "same.fits"), O_WRONLY | O_CREAT, 0600);
+        close(fd);
+        ck_assert_int_eq(fchmodat(AT_FDCWD, support_path(folder, "same.fits"),
+                                  i % 2 ? 0600 : 0640, 0),
+                         0);
+    }
+    put("last.fits", "x"); /* its notice is lost */
+    room = 64;
+    wait_offered(2);
+    ck_assert(was_offered("last.fits"));
+}
+END_TEST
+
+START_TEST(test_inbox_periodic_listing)
+{
+    open_inbox(0.1, 10);
+    inbox_drain(inbox);
+    put("a.fits", "x");
+    wait_offered(1);
+    unlink(support_path(folder, "a.fits"));
+    inbox_gone(inbox, "a.fits");
+    ck_assert_uint_eq(inbox_count(inbox, NULL), 0);
+    ck_assert_uint_eq(inbox_settling(inbox), 0);
+}
+END_TEST
+
+START_TEST(test_inbox_missing_folder_is_an_error)
+{
+    struct inbox_options o = {.folder = "/nonexistent/inbox"};
+    ck_assert_int_eq(inbox_open(&loop, &o, &inbox, &err), ERR_IO);
+    ck_assert_ptr_nonnull(strstr(err.message, "/nonexistent/inbox"));
+    inbox = NULL;
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("inbox");
+    TCase *t = tcase_create("inbox");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, test_inbox_finds_what_was_there_and_what_comes);
+    tcase_add_test(t, test_inbox_renamed_and_linked_files_are_seen);
+    tcase_add_test(t, test_inbox_skips_temporary_names_and_folders);
+    tcase_add_test(t, test_inbox_a_growing_file_is_not_offered);
+    tcase_add_test(t, test_inbox_links_and_fifos_are_offered_as_what_they_are);
+    tcase_add_test(t, test_inbox_incomplete_is_offered_again_when_it_grows_or_late);
+    tcase_add_test(t, test_inbox_again_waits);
+    tcase_add_test(t, test_inbox_full_then_kicked);
+    tcase_add_test(t, test_inbox_overflow_is_made_good_by_a_listing);
+    tcase_add_test(t, test_inbox_periodic_listing);
+    tcase_add_test(t, test_inbox_missing_folder_is_an_error);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
