@@ -225,6 +225,31 @@ START_TEST(test_ifurun_rate_without_sci)
 }
 END_TEST
 
+/* Headers alone are enough for the WCS; here the grating stands where it never does. */
+START_TEST(test_ifurun_slice_without_wavelengths)
+{
+    struct exposure *e = support_exposure(8, 4, 1, 1, "NRS1", "F290LP", "G395H");
+    struct fits_out *f = NULL;
+    struct err err = {0};
+    const size_t axes[2] = {2048, 2048};
+    float *pixels = calloc(axes[0] * axes[1], sizeof *pixels);
+    ck_assert(pixels != NULL);
+    support_ok(header_set_real(&e->primary, "GWA_YTIL", 5.0, NULL, &err), &err);
+    support_ok(header_set_int(&e->primary, "SUBSIZE1", 2048, NULL, &err), &err);
+    support_ok(header_set_int(&e->primary, "SUBSIZE2", 2048, NULL, &err), &err);
+    support_ok(fits_out_create(support_path(top, "tilt_rate.fits"), &f, &err), &err);
+    support_ok(fits_out_primary(f, &e->primary, &err), &err);
+    support_ok(fits_out_image(f, "SCI", &e->science, FITS_FLOAT, 2, axes, pixels, &err),
+               &err);
+    support_ok(fits_out_close(f, &err), &err);
+    free(pixels);
+    exposure_free(e);
+    failed(shell("$B/ifurun wcs --references refs tilt_rate.fits < /dev/null"), 1,
+           "no pixel with a valid wavelength");
+    ck_assert_ptr_nonnull(strstr(err_text, "GWA_YTIL"));
+}
+END_TEST
+
 /* The good exposure changed by `change`, as `name`. */
 static void write_changed(const char *name, void (*change)(struct exposure *))
 {
@@ -341,6 +366,7 @@ int main(void)
     tcase_add_test(t, test_ifurun_usage_is_exit_code_2);
     tcase_add_test(t, test_ifurun_truncated_exposure);
     tcase_add_test(t, test_ifurun_rate_without_sci);
+    tcase_add_test(t, test_ifurun_slice_without_wavelengths);
     tcase_add_test(t, test_ifurun_data_that_cannot_be_used);
     tcase_add_test(t, test_ifurun_missing_and_equal_references);
     tcase_add_test(t, test_ifurun_asdf_with_an_unknown_tag);
