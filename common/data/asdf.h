@@ -48,7 +48,7 @@ bool asdf_is_null(const struct asdf_node *node);
 /*
  * A numeric array as doubles: core/ndarray (inline or block, any endianness and
  * numeric datatype, zlib / lz4 blocks), a quantity of one, or a plain nested sequence
- * (null is NaN).
+ * (null is NaN). Records whose fields are all numeric have the fields as the last axis.
  * shape: up to 4 axes, slowest first. The caller frees *ret_values with free().
  * A structured array (datatype: a list of numeric fields, each with its own byteorder,
  * as in ifuslicer's data) gets its fields as one more, last axis: shape [30] of 5 fields

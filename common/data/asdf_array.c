@@ -7,6 +7,7 @@
 /* core/ndarray and nested sequences, as doubles. */
 
 #define MAX_AXES 4
+#define MAX_FIELDS 256
 #define MAX_VALUES ((size_t)1 << 27)
 #define CORE "tag:stsci.edu:asdf/core/"
 
@@ -368,6 +369,10 @@ static int record_array(const struct asdf_node *node, const struct asdf_node *fi
     struct asdf_array all = {0};
     int rc = 0;
 
+    if (n_fields > MAX_FIELDS) {
+        return asdf_error(node, err, "records of %zu fields; at most %d are read",
+                          n_fields, MAX_FIELDS);
+    }
     for (size_t k = 0; k < n_fields && rc == 0; k++) {
         struct asdf_array one = {0};
         const char *name = "";

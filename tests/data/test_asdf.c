@@ -50,6 +50,24 @@ static const struct asdf_node *node(const struct asdf *a, const char *path)
     return x;
 }
 
+/* One block of 16 bytes below a tree. */
+static int read_with_block(const char *tree, struct asdf **ret, struct err *err)
+{
+    static const unsigned char header[54] = {
+        0323, 'B', 'L', 'K', 0, 48, 0, 0,  0, 0, 0, 0, 0, 0, /* no flags, no compression */
+        0,    0,   0,   0,   0, 0,  0, 16, 0, 0, 0, 0, 0, 0, 0,
+        16,   0,   0,   0,   0, 0,  0, 0,  16};
+    static const unsigned char data[16] = {1, 2, 3, 4, 0, 0, 0,    0,
+                                           9, 9, 9, 9, 0, 0, 0x80, 0x3f};
+    char text[1024];
+    int n = snprintf(text, sizeof(text) - 100, "%s%s%s", HEAD, tree, TAIL);
+
+    memcpy(text + n, header, sizeof(header));
+    memcpy(text + n + 54, data, sizeof(data));
+    write_bytes(text, (size_t)n + 70);
+    return asdf_read(scratch, ret, err);
+}
+
 START_TEST(test_asdf_scalars)
 {
     struct asdf *a = tree_of("r: -1.5e-3\ni: 1_000\nx: 0x1F\nn: ~\nyes: true\n"
@@ -109,6 +127,38 @@ START_TEST(test_asdf_inline_arrays)
     ck_assert_int_eq(asdf_array(node(a, "odd"), &x, &err), ERR_REFERENCE);
     ck_assert_ptr_nonnull(strstr(err.message, "other/thing-1.0.0"));
     ck_assert_ptr_nonnull(strstr(err.message, "odd"));
+    asdf_free(a);
+}
+END_TEST
+
+/* Records: one field, or all of them as the last axis. */
+START_TEST(test_asdf_records)
+{
+    static const char *const two =
+        "x: !core/ndarray-1.0.0 {%s, datatype: [{name: A, datatype: uint32, byteorder: "
+        "big}, {name: B, datatype: float32, byteorder: little}], byteorder: big%s}";
+    struct asdf *a;
+    struct asdf_array x;
+    struct err err;
+    char tree[400];
+
+    snprintf(tree, sizeof(tree), two, "data: [[1, 2.5], [3, 4.5]]", "");
+    a = tree_of(tree);
+    ck_assert_int_eq(asdf_array_field(node(a, "x"), "B", &x, &err), 0);
+    ck_assert_uint_eq(x.n, 2);
+    ck_assert_double_eq(x.values[1], 4.5);
+    free(x.values);
+    ck_assert_int_eq(asdf_array_field(node(a, "x"), "C", &x, &err), ERR_REFERENCE);
+    asdf_free(a);
+
+    snprintf(tree, sizeof(tree), two, "source: 0", ", shape: [2]");
+    ck_assert_int_eq(read_with_block(tree, &a, &err), 0);
+    ck_assert_int_eq(asdf_array(node(a, "x"), &x, &err), 0);
+    ck_assert_int_eq(x.n_axes, 2);
+    ck_assert_uint_eq(x.shape[1], 2);
+    ck_assert_double_eq(x.values[0], 0x01020304);
+    ck_assert_double_eq(x.values[3], 1.0); /* 0x3f800000, little endian */
+    free(x.values);
     asdf_free(a);
 }
 END_TEST
@@ -223,22 +273,6 @@ START_TEST(test_asdf_damaged)
     }
 }
 END_TEST
-
-/* One block of 16 bytes below a tree. */
-static int read_with_block(const char *tree, struct asdf **ret, struct err *err)
-{
-    static const unsigned char header[54] = {
-        0323, 'B', 'L', 'K', 0, 48, 0, 0,  0, 0, 0, 0, 0, 0, /* no flags, no compression */
-        0,    0,   0,   0,   0, 0,  0, 16, 0, 0, 0, 0, 0, 0, 0,
-        16,   0,   0,   0,   0, 0,  0, 0,  16};
-    char text[1024];
-    int n = snprintf(text, sizeof(text) - 100, "%s%s%s", HEAD, tree, TAIL);
-
-    memcpy(text + n, header, sizeof(header));
-    memset(text + n + 54, 0, 16);
-    write_bytes(text, (size_t)n + 70);
-    return asdf_read(scratch, ret, err);
-}
 
 START_TEST(test_asdf_absurd_arrays)
 {
@@ -355,6 +389,7 @@ int main(void)
     close(fd);
     tcase_add_test(c, test_asdf_scalars);
     tcase_add_test(c, test_asdf_inline_arrays);
+    tcase_add_test(c, test_asdf_records);
     tcase_add_loop_test(c, test_asdf_blocks, 0, 3);
     tcase_add_loop_test(c, test_asdf_truncated, 0, 3);
     tcase_add_loop_test(c, test_asdf_damaged, 0, 3);
