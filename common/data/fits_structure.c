@@ -20,8 +20,7 @@ struct walk {
     int number; /* of the HDU, 0 = primary */
     struct fits_hdu hdu;
     char xtension[16];
-    bool has_bitpix, has_naxis, is_group, is_simple;
-    bool has_axis[FITS_MAX_AXES];
+    bool is_group, is_simple;
     uint64_t pcount, gcount;
 };
 
@@ -37,15 +36,18 @@ static int number_of(const struct walk *w, const char *line, int64_t min, int64_
                      int64_t *ret, struct err *err)
 {
     char text[LINE], *end;
-    snprintf(text, sizeof text, "%.60s", line + 10);
+    snprintf(text, sizeof text, "%.70s", line + 10);
+    const char *from = text + strspn(text, " ");
     errno = 0;
-    long long v = strtoll(text, &end, 10);
-    bool whole = end != text && (*end == '\0' || *end == ' ' || *end == '/');
+    long long v = strtoll(from, &end, 10);
+    const char *behind = end + strspn(end, " ");
+    bool whole = end != from && (isdigit((unsigned char)*from) || *from == '-') &&
+                 (*behind == '\0' || *behind == '/');
     if (!whole || errno || v < min || v > max) {
         char what[200];
         snprintf(what, sizeof what,
                  "%.8s is '%.40s'; expected a whole number in %" PRId64 "..%" PRId64,
-                 line, text, min, max);
+                 line, from, min, max);
         return wrong(w, err, what);
     }
     *ret = v;
@@ -82,7 +84,7 @@ static bool is(const char *line, const char *keyword)
 {
     size_t n = strlen(keyword);
     return !strncmp(line, keyword, n) && strspn(line + n, " ") >= 8 - n &&
-           line[8] == '=';
+           line[8] == '=' && line[9] == ' ';
 }
 
 static bool is_true(const char *line)
@@ -94,58 +96,87 @@ static bool is_true(const char *line)
     return *p == 'T';
 }
 
-/* NAXISn: n, or 0 if the line is another keyword. */
-static int axis_of(const char *line)
+/* The mandatory cards are known by their place: a second one further on is nothing. */
+static int take_mandatory(struct walk *w, int place, const char *line, struct err *err)
 {
-    if (strncmp(line, "NAXIS", 5) || !isdigit((unsigned char)line[5]) ||
-        line[8] != '=') {
-        return 0;
+    int64_t v = 0;
+    int code = 0;
+    if (place == 0 && w->number) {
+        string_of(line, w->xtension, sizeof w->xtension);
+    } else if (place == 0) {
+        w->is_simple = is_true(line);
+    } else if (place == 1) {
+        code = number_of(w, line, -64, 64, &v, err);
+        w->hdu.bitpix = (int)v;
+        if (!code && v != 8 && v != 16 && v != 32 && v != 64 && v != -32 && v != -64) {
+            code = wrong(w, err, "BITPIX is none of 8, 16, 32, 64, -32, -64");
+        }
+    } else if (place == 2) {
+        code = number_of(w, line, 0, FITS_MAX_AXES, &v, err);
+        w->hdu.n_axes = (int)v;
+    } else if (place < 3 + w->hdu.n_axes) {
+        code = number_of(w, line, 0, INT64_MAX, &v, err);
+        w->hdu.axes[place - 3] = (size_t)v;
+    } else if (is(line, "TFIELDS")) {
+        code = number_of(w, line, 0, 999, &v, err);
+    } else {
+        code = number_of(w, line, 0, INT64_MAX, &v, err);
+        *(is(line, "PCOUNT") ? &w->pcount : &w->gcount) = (uint64_t)v;
     }
-    char digits[4] = {line[5], line[6], line[7], 0};
-    return atoi(digits);
+    return code;
 }
 
 static int take_line(struct walk *w, const char *line, struct err *err)
 {
     int64_t v = 0;
-    int code = 0;
-    int axis = axis_of(line);
-    if (is(line, "BITPIX")) {
-        code = number_of(w, line, -64, 64, &v, err);
-        w->hdu.bitpix = (int)v;
-        w->has_bitpix = true;
-        if (!code && v != 8 && v != 16 && v != 32 && v != 64 && v != -32 && v != -64) {
-            code = wrong(w, err, "BITPIX is none of 8, 16, 32, 64, -32, -64");
-        }
-    } else if (is(line, "NAXIS")) {
-        code = number_of(w, line, 0, FITS_MAX_AXES, &v, err);
-        w->hdu.n_axes = (int)v;
-        w->has_naxis = true;
-    } else if (axis >= 1 && axis <= FITS_MAX_AXES) {
-        code = number_of(w, line, 0, INT64_MAX, &v, err);
-        w->hdu.axes[axis - 1] = (size_t)v;
-        w->has_axis[axis - 1] = true;
-    } else if (is(line, "PCOUNT")) {
-        code = number_of(w, line, 0, INT64_MAX, &v, err);
-        w->pcount = (uint64_t)v;
-    } else if (is(line, "GCOUNT")) {
-        code = number_of(w, line, 0, INT64_MAX, &v, err);
-        w->gcount = (uint64_t)v;
-    } else if (is(line, "EXTVER")) {
-        code = number_of(w, line, INT_MIN, INT_MAX, &v, err);
+    if (is(line, "EXTVER")) {
+        int code = number_of(w, line, INT_MIN, INT_MAX, &v, err);
         w->hdu.extver = (int)v;
-    } else if (is(line, "EXTNAME")) {
+        return code;
+    }
+    if (is(line, "EXTNAME")) {
         string_of(line, w->hdu.extname, sizeof w->hdu.extname);
-    } else if (is(line, "XTENSION")) {
-        string_of(line, w->xtension, sizeof w->xtension);
     } else if (is(line, "GROUPS")) {
         w->is_group = is_true(line);
     } else if (is(line, "ZIMAGE")) {
         w->hdu.is_compressed = is_true(line);
-    } else if (is(line, "SIMPLE")) {
-        w->is_simple = is_true(line);
     }
-    return code;
+    return 0;
+}
+
+/*
+ * The mandatory keywords stand first and in a fixed order (Standard 4.0, 4.4.1);
+ * cfitsio trusts what it finds there, so it is checked before. `place` counts from 0;
+ * *ret_mandatory: is this the place of such a card?
+ */
+static int check_place(const struct walk *w, int place, const char *line,
+                       bool *ret_mandatory, struct err *err)
+{
+    char expected[16] = "";
+    const int behind = 3 + w->hdu.n_axes; /* the first card behind the axes */
+    if (place == 0) {
+        snprintf(expected, sizeof expected, "%s", w->number ? "XTENSION" : "SIMPLE");
+    } else if (place < 3) {
+        snprintf(expected, sizeof expected, "%s", place == 1 ? "BITPIX" : "NAXIS");
+    } else if (place < behind) {
+        snprintf(expected, sizeof expected, "NAXIS%d", place - 2);
+    } else if (w->number && place < behind + 2) {
+        snprintf(expected, sizeof expected, "%s",
+                 place == behind ? "PCOUNT" : "GCOUNT");
+    } else if (place == behind + 2 && !strcmp(w->xtension, "BINTABLE")) {
+        snprintf(expected, sizeof expected, "TFIELDS");
+    }
+    *ret_mandatory = expected[0] != '\0';
+    if (!expected[0] || is(line, expected)) {
+        return 0;
+    }
+    if (place == 0) {
+        return wrong(w, err, "no FITS file: the first card is not SIMPLE or XTENSION");
+    }
+    char what[80];
+    snprintf(what, sizeof what, "card %d is '%.8s'; expected %s", place + 1, line,
+             expected);
+    return wrong(w, err, what);
 }
 
 /* Read the header blocks of one HDU up to END. */
@@ -153,6 +184,7 @@ static int read_header(struct walk *w, struct err *err)
 {
     char block[FITS_BLOCK + 1];
     block[FITS_BLOCK] = '\0';
+    int place = 0;
     for (uint64_t at = w->hdu.header_at;; at += FITS_BLOCK) {
         if (w->src->size - at < FITS_BLOCK) {
             return wrong(w, err, "the file ends within the header: it is cut short");
@@ -168,15 +200,18 @@ static int read_header(struct walk *w, struct err *err)
             if (memchr(line, '\0', LINE)) {
                 return wrong(w, err, "the header holds zero bytes: no FITS header");
             }
-            if (at == w->hdu.header_at && i == 0 &&
-                !is(line, w->number ? "XTENSION" : "SIMPLE")) {
-                return wrong(w, err, "no FITS file: the first card is not SIMPLE");
+            bool mandatory = false;
+            code = check_place(w, place, line, &mandatory, err);
+            if (code) {
+                return code;
             }
             if (!strncmp(line, "END     ", 8)) {
                 w->hdu.data_at = at + FITS_BLOCK;
                 return 0;
             }
-            code = take_line(w, line, err);
+            code = mandatory ? take_mandatory(w, place, line, err)
+                             : take_line(w, line, err);
+            place++;
             if (code) {
                 return code;
             }
@@ -188,9 +223,6 @@ static int read_header(struct walk *w, struct err *err)
 static int measure(struct walk *w, struct err *err)
 {
     struct fits_hdu *h = &w->hdu;
-    if (!w->has_bitpix || !w->has_naxis) {
-        return wrong(w, err, "BITPIX or NAXIS is missing");
-    }
     if (w->number == 0) {
         if (!w->is_simple || (w->is_group && h->n_axes && !h->axes[0])) {
             return wrong(w, err, "SIMPLE is not T, or the file holds random groups");
@@ -213,9 +245,6 @@ static int measure(struct walk *w, struct err *err)
     size_t n = h->n_axes > 0, values, bytes;
     int overflow = 0;
     for (int i = 0; i < h->n_axes; i++) {
-        if (!w->has_axis[i]) {
-            return wrong(w, err, "an axis has no NAXISn");
-        }
         overflow |= mem_mul(n, h->axes[i], &n);
     }
     h->pixels = n;

@@ -288,16 +288,20 @@ START_TEST(test_fits_io_hostile_headers)
     huge[4] = "NAXIS2  =                   -1";
     open_fails(made_of(huge, 6, 2), ERR_INPUT, "expected a whole number");
     huge[4] = "COMMENT";
-    open_fails(made_of(huge, 6, 2), ERR_INPUT, "an axis has no NAXISn");
+    open_fails(made_of(huge, 6, 2), ERR_INPUT, "card 5 is 'COMMENT '; expected NAXIS2");
     huge[2] = "NAXIS   =                  999";
     open_fails(made_of(huge, 6, 2), ERR_INPUT, "NAXIS");
     huge[2] = "NAXIS   =                    0";
     huge[1] = "BITPIX  =                    7";
     open_fails(made_of(huge, 6, 2), ERR_INPUT, "BITPIX");
+    huge[1] = "COMMENT";
+    open_fails(made_of(huge, 6, 2), ERR_INPUT, "expected BITPIX");
     huge[0] = "PNG";
     open_fails(made_of(huge, 6, 2), ERR_INPUT, "no FITS file");
-    const char *endless[] = {"SIMPLE  =                    T"};
-    open_fails(made_of(endless, 1, 3), ERR_INPUT, "ends within the header");
+    static const char *const endless[] = {"SIMPLE  =                    T",
+                                          "BITPIX  =                    8",
+                                          "NAXIS   =                    0"};
+    open_fails(made_of(endless, 3, 3), ERR_INPUT, "ends within the header");
 }
 END_TEST
 
