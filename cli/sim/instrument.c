@@ -17,6 +17,7 @@
 #define SLICER_SCALE 0.0932 /* slicer to virtual slit: 30 pixels a slice */
 #define SLICE_WIDTH 0.8e-3
 #define SLICE_LENGTH 12e-3
+#define SLICE_LENGTH_ARCSEC 3.0
 #define ENTRANCE_X 0.0410 /* of the IFU in the MSA plane */
 #define MSA_PER_ARCSEC 0.392e-3
 #define FORE_SCALE_X 0.615
@@ -456,8 +457,9 @@ int sim_write_optics(const char *folder, struct err *err)
     /* camera and collimator see the folded beam: tangent FOLD_TAN at y = 0 */
     double camera[4] = {1 / F_CAMERA, 0, 0, 1 / F_CAMERA};
     double collimator[4] = {F_COLLIMATOR, 0, 0, F_COLLIMATOR};
-    double per_slicer = MSA_PER_ARCSEC * SIM_SLICE_ARCSEC / SLICE_WIDTH;
-    double fore[4] = {per_slicer, 0, 0, per_slicer};
+    /* 0.1 by 3 arcsec on 0.8 by 12 mm: twice as wide across a slice as along it */
+    double fore[4] = {MSA_PER_ARCSEC * SIM_SLICE_ARCSEC / SLICE_WIDTH, 0, 0,
+                      MSA_PER_ARCSEC * SLICE_LENGTH_ARCSEC / SLICE_LENGTH};
     int code = write_affine(folder, "camera", "camera", "CameraModel", camera,
                             (double[]){0, FOLD_TAN}, "", err);
     if (!code) {
