@@ -1,0 +1,120 @@
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/ctl_text.h"
+
+static char *print(void (*printer)(FILE *out, const json_t *o), const char *json)
+{
+    char *text = NULL;
+    size_t n = 0;
+    json_t *o = json_loads(json, 0, NULL);
+    ck_assert_ptr_nonnull(o);
+    FILE *f = open_memstream(&text, &n);
+    printer(f, o);
+    fclose(f);
+    json_decref(o);
+    return text;
+}
+
+static void has(const char *text, const char *word)
+{
+    ck_assert_msg(strstr(text, word) != NULL, "'%s' is not in:\n%s", word, text);
+}
+
+START_TEST(test_ctl_text_durations)
+{
+    static const struct {
+        double seconds;
+        const char *text;
+    } cases[] = {{-3, "0.0 s"},        {4.24, "4.2 s"},     {9.97, "10 s"},
+                 {59.4, "59 s"},       {59.6, "1 min 0 s"}, {185, "3 min 5 s"},
+                 {7800, "2 h 10 min"}, {442800, "5 d 3 h"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[32];
+        ctl_duration(cases[i].seconds, text);
+        ck_assert_str_eq(text, cases[i].text);
+    }
+}
+END_TEST
+
+START_TEST(test_ctl_text_status)
+{
+    char *text = print(
+        ctl_print_status,
+        "{\"version\": \"1.2\", \"state\": \"running\", \"pid\": 7, \"now\": 1000.0,"
+        " \"uptime_seconds\": 185, \"workers\": 2, \"threads_per_worker\": 1,"
+        " \"inbox\": {\"folder\": \"/in\", \"files\": 3, \"incomplete\": 1,"
+        "  \"taking_in\": 2},"
+        " \"exposures\": {\"accepted\": 12, \"science\": 10, \"imprint\": 1,"
+        "  \"background\": 1, \"rejected\": 1},"
+        " \"jobs\": {\"queued\": 4, \"running\": 1, \"held\": 2},"
+        " \"running\": [{\"job\": \"spec2-a-1\", \"stage\": \"cube_build\","
+        "  \"stage_index\": 11, \"stages\": 14, \"share\": 0.43, \"seconds\": 12}],"
+        " \"waiting\": [{\"group\": \"g\", \"waits_for\": \"dither 3 NRS2\"}],"
+        " \"problems\": [{\"job\": \"spec2-b-1\", \"state\": \"deferred\","
+        "  \"attempt\": 2, \"changed_at\": 940.0, \"retry_at\": 1030.0,"
+        "  \"stage\": \"photom\", \"message\": \"bad \\u001b[2Jdisk\"}],"
+        " \"rejections\": [{\"at\": 0, \"message\": \"x.txt\"}],"
+        " \"products_folder\": \"/out\"}");
+    has(text, "ifud 1.2 running for 3 min 5 s");
+    has(text, "3 files (2 being taken in, 1 incomplete) in /in");
+    has(text, "12 accepted: 10 science, 1 leakage, 1 background");
+    has(text, "4 queued, 1 running");
+    has(text, "2 HELD");
+    has(text, "/out");
+    has(text, "cube_build (12 of 14)");
+    has(text, "43 %");
+    has(text, "waits for: dither 3 NRS2");
+    has(text, "spec2-b-1 deferred, 1 min 0 s ago, attempt 2, at stage photom; tries "
+              "again in 30 s");
+    has(text, "bad ?[2Jdisk"); /* no escape reaches the terminal */
+    has(text, "x.txt");
+    free(text);
+}
+END_TEST
+
+START_TEST(test_ctl_text_quiet_status_has_no_empty_parts)
+{
+    char *text = print(ctl_print_status, "{\"problems\": [], \"running\": []}");
+    ck_assert_ptr_null(strstr(text, "NEEDS ATTENTION"));
+    ck_assert_ptr_null(strstr(text, "RUNNING"));
+    ck_assert_ptr_null(strstr(text, "WAITING"));
+    free(text);
+}
+END_TEST
+
+START_TEST(test_ctl_text_show_and_events)
+{
+    char *text = print(
+        ctl_print_show,
+        "{\"job\": \"spec3-g-2\", \"id\": 9, \"state\": \"held\", \"attempt\": 1,"
+        " \"error\": \"reference\", \"stage\": \"photom\", \"message\": \"none fits\","
+        " \"inputs\": [\"spec2-a-1\", \"spec2-b-1\"],"
+        " \"products\": [{\"path\": \"/p/g_s3d.fits\"}], \"manifest\": \"/m.json\","
+        " \"events\": [{\"at\": 0, \"job\": \"spec3-g-2\", \"from\": \"queued\","
+        "  \"to\": \"running\"}]}");
+    has(text, "spec3-g-2 (number 9)");
+    has(text, "reference at stage photom: none fits");
+    has(text, "spec2-b-1");
+    has(text, "/p/g_s3d.fits");
+    has(text, "ifurun /m.json");
+    has(text, "1970-01-01 00:00:00  spec3-g-2  queued -> running");
+    free(text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("ctl_text");
+    TCase *t = tcase_create("ctl_text");
+    tcase_add_test(t, test_ctl_text_durations);
+    tcase_add_test(t, test_ctl_text_status);
+    tcase_add_test(t, test_ctl_text_quiet_status_has_no_empty_parts);
+    tcase_add_test(t, test_ctl_text_show_and_events);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
