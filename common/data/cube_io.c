@@ -85,7 +85,11 @@ static int set_texts(struct header *h, const struct text_key *keys, size_t n,
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-int cube_wcs_to_header(const struct cube *c, struct header *h, struct err *err)
+/*
+ * What the cube says itself in the header of its SCI extension: WCS, BUNIT, S_REGION,
+ * PIXAR_SR and PIXAR_A2 (of a spaxel); the pointing keywords of a single exposure go.
+ */
+static int put_wcs(const struct cube *c, struct header *h, struct err *err)
 {
     static const char *const of_exposure[] = {"V2_REF",   "V3_REF", "VPARITY",
                                               "V3I_YANG", "RA_REF", "DEC_REF",
@@ -219,7 +223,7 @@ int cube_write(const struct cube *c, const char *path, const char *filename,
                 : provenance_to_header(provenance, filename, "IFUCubeModel", &primary,
                                        err);
     code = code ? code : set_primary(c, &primary, err);
-    code = code ? code : cube_wcs_to_header(c, &science, err);
+    code = code ? code : put_wcs(c, &science, err);
     code = code ? code : fits_out_create(path, &f, err);
     code = code ? code : fits_out_primary(f, &primary, err);
     code = code ? code : write_planes(f, c, &science, err);
