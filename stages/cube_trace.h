@@ -15,7 +15,7 @@
  * Along a row of a slice everything that cube_build wants of a pixel is a smooth function
  * of the column. A trace cuts the rows into blocks of at most CUBE_BLOCK pixels, maps
  * four points of each exactly and keeps the cubics through them: within 1e-7 arcsec and
- * 1e-5 of a pixel's wavelength interval, and one tenth of the work. Blocks that are short,
+ * 1e-6 of a pixel's wavelength interval, and one tenth of the work. Blocks that are short,
  * touch the end of the slit or belong to the prism (whose wavelengths are piecewise
  * linear) are mapped pixel by pixel instead.
  * Ownership: cube_trace_free. Thread: read-only once made.
