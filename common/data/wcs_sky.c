@@ -44,19 +44,20 @@ static const double small_angle = 3e-3; /* rad: 10 arcmin */
 static double sine(double d)
 {
     double q = d * d;
-    return d * (1.0 - q / 6.0 * (1.0 - q / 20.0 * (1.0 - q / 42.0)));
+    return d * (1.0 - q * (1.0 / 6) * (1.0 - q * (1.0 / 20) * (1.0 - q * (1.0 / 42))));
 }
 
 static double cosine(double d)
 {
     double q = d * d;
-    return 1.0 - q / 2.0 * (1.0 - q / 12.0 * (1.0 - q / 30.0));
+    return 1.0 - q * 0.5 * (1.0 - q * (1.0 / 12) * (1.0 - q * (1.0 / 30)));
 }
 
 static double arctangent(double t)
 {
     double q = t * t;
-    return t * (1.0 - q * (1.0 / 3.0 - q * (1.0 / 5.0 - q * (1.0 / 7.0 - q / 9.0))));
+    return t * (1.0 -
+                q * (1.0 / 3.0 - q * (1.0 / 5.0 - q * (1.0 / 7.0 - q * (1.0 / 9.0)))));
 }
 
 /* Right ascension in 0..360. */
@@ -72,7 +73,9 @@ static double wrap(double ra)
  * roll, dec and -ra; here angles from the reference point are kept apart from the start,
  * so that they need no functions of the mathematical library unless they are large.
  */
-static void v2v3_to_sky(const struct wcs_pointing *p, size_t n, double *a, double *b)
+static inline __attribute__((always_inline)) void
+v2v3_to_sky_body(const struct wcs_pointing *p, size_t n, double *restrict a,
+                 double *restrict b)
 {
     double x[WCS_RUN], y[WCS_RUN], z[WCS_RUN];
     int far = 0;
@@ -125,6 +128,26 @@ static void v2v3_to_sky(const struct wcs_pointing *p, size_t n, double *a, doubl
         a[i] = wrap(wrap(p->ra_ref) + dra * (180.0 / pi));
         b[i] = dec * (180.0 / pi);
     }
+}
+
+#if defined(__x86_64__)
+/* The same code for newer processors; without contraction the bits are the same, too. */
+__attribute__((target("avx2"), optimize("O3"))) static void
+v2v3_to_sky_avx2(const struct wcs_pointing *p, size_t n, double *a, double *b)
+{
+    v2v3_to_sky_body(p, n, a, b);
+}
+#endif
+
+static void v2v3_to_sky(const struct wcs_pointing *p, size_t n, double *a, double *b)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        v2v3_to_sky_avx2(p, n, a, b);
+        return;
+    }
+#endif
+    v2v3_to_sky_body(p, n, a, b);
 }
 
 /* The way back, in place. */
