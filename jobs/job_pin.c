@@ -5,7 +5,6 @@
 
 #include "common/base/mem.h"
 #include "common/base/path.h"
-#include "common/base/sha256.h"
 #include "common/data/exposure_io.h"
 #include "jobs/job.h"
 #include "jobs/job_plan.h"
@@ -130,7 +129,8 @@ int job_pin(struct job *job, struct references *refs, struct err *err)
             code = make_absolute(&job->inputs[i].path, err);
         }
         if (!code && !job->inputs[i].sha256[0]) {
-            code = sha256_file(job->inputs[i].path, job->inputs[i].sha256, NULL, err);
+            code =
+                references_hash(refs, job->inputs[i].path, job->inputs[i].sha256, err);
         }
         if (!code) {
             code = pin_exposure(job, &plan, &room, refs, &e->meta, err);

@@ -78,7 +78,7 @@ static int check_input(struct job_context *c, const struct job_input *input,
                        struct err *err)
 {
     char hash[65];
-    int code = sha256_file(input->path, hash, NULL, err);
+    int code = references_hash(c->refs, input->path, hash, err);
     if (!code && input->sha256[0] && strcmp(hash, input->sha256)) {
         code = err_set(err, ERR_INPUT, "%s: SHA-256 is %s, the manifest says %s",
                        input->path, hash, input->sha256);

@@ -97,16 +97,8 @@ static int open_one(void *user, size_t i, bool pixels, struct exposure **ret,
     struct job_source *s = user;
     struct exposure *e = NULL;
     const char *path = s->context->job->inputs[i].path;
-    int code =
-        pixels ? exposure_read(path, &e, err) : exposure_read_headers(path, &e, err);
-    if (!code && pixels && (!e->regions || !e->wavelength)) {
-        code = err_set(err, ERR_INPUT,
-                       "%s: no extension %s: spec3 needs calibrated exposures (_cal)",
-                       path, e->regions ? "WAVELENGTH" : "REGIONS");
-    }
-    if (!code && pixels) {
-        exposure_match_nans(e);
-    }
+    int code = pixels ? exposure_read_for_cube(path, &e, err)
+                      : exposure_read_headers(path, &e, err);
     if (!code) {
         code = build(s, i, e, err);
     }

@@ -103,6 +103,29 @@ static int read_planes(struct fits_in *f, struct exposure *e, const char *path,
     return code ? code : read_wavelength(f, e, path, err);
 }
 
+/* What a cube is made of. The variances come one after another, for their NaNs only. */
+static int read_cube_planes(struct fits_in *f, struct exposure *e, const char *path,
+                            struct err *err)
+{
+    static const char *const variances[] = {"VAR_POISSON", "VAR_RNOISE", "VAR_FLAT"};
+    int hdu;
+    int code = read_floats(f, e, path, "SCI", true, &e->sci, err);
+    code = code ? code : read_floats(f, e, path, "ERR", true, &e->err, err);
+    code = code ? code : find_plane(f, e, path, "DQ", true, &hdu, err);
+    code = code ? code : fits_in_uint32s(f, hdu, &e->dq, err);
+    code = code ? code : find_plane(f, e, path, "REGIONS", true, &hdu, err);
+    code = code ? code : read_regions(f, e, path, err);
+    for (size_t i = 0; !code && i < sizeof variances / sizeof *variances; i++) {
+        code = read_floats(f, e, path, variances[i], false, &e->var_poisson, err);
+        if (!code) {
+            exposure_match_nans(e);
+        }
+        free(e->var_poisson);
+        e->var_poisson = NULL;
+    }
+    return code;
+}
+
 static int check_any_finite(const struct exposure *e, const char *path, struct err *err)
 {
     const size_t n = exposure_pixels(e);
@@ -116,9 +139,9 @@ static int check_any_finite(const struct exposure *e, const char *path, struct e
                    n);
 }
 
-/* What is wanted of a file: its pixels; its headers, of an exposure that has pixels; or
+/* What is wanted of a file: its pixels; those that a cube is made of; its headers, of an exposure that has pixels; or
  * its headers, whether or not there are pixels with them. */
-enum want { WANT_PIXELS, WANT_HEADERS, WANT_HEADERS_ALONE };
+enum want { WANT_PIXELS, WANT_CUBE, WANT_HEADERS, WANT_HEADERS_ALONE };
 
 /* Size of the exposure: that of the image, or what the keywords of a bare header say. */
 static int read_size(struct fits_in *f, int sci, const char *path, enum want want,
@@ -174,8 +197,10 @@ static int read_file(const char *path, enum want want, struct exposure **ret,
     code = code ? code : fits_in_header(f, 0, &e->primary, err);
     code = code ? code : fits_in_header(f, sci, &e->science, err);
     code = code ? code : exposure_read_meta(e, path_base(path), err);
-    if (want == WANT_PIXELS) {
-        code = code ? code : read_planes(f, e, path, err);
+    if (want == WANT_PIXELS || want == WANT_CUBE) {
+        code = code                  ? code
+               : want == WANT_PIXELS ? read_planes(f, e, path, err)
+                                     : read_cube_planes(f, e, path, err);
         code = code ? code : check_any_finite(e, path, err);
     }
 out:
@@ -191,6 +216,11 @@ out:
 int exposure_read(const char *path, struct exposure **ret, struct err *err)
 {
     return read_file(path, WANT_PIXELS, ret, err);
+}
+
+int exposure_read_for_cube(const char *path, struct exposure **ret, struct err *err)
+{
+    return read_file(path, WANT_CUBE, ret, err);
 }
 
 int exposure_read_headers(const char *path, struct exposure **ret, struct err *err)

@@ -20,6 +20,12 @@
  */
 int exposure_read(const char *path, struct exposure **ret, struct err *err);
 
+/*
+ * Of a calibrated exposure what a cube is made of: SCI, ERR, DQ and REGIONS, with NaN and
+ * DO_NOT_USE together (exposure_match_nans over the variances too). The others are NULL.
+ */
+int exposure_read_for_cube(const char *path, struct exposure **ret, struct err *err);
+
 /* Headers and meta only: no pixel is read, the planes are NULL. */
 int exposure_read_headers(const char *path, struct exposure **ret, struct err *err);
 

@@ -107,26 +107,25 @@ static struct hashed *find_hash(const struct references *refs, const char *path,
     return NULL;
 }
 
-static int look(const char *path, struct stat *st, struct err *err)
+/* fault: the code of a file that is not there. */
+static int look(const char *path, int fault, struct stat *st, struct err *err)
 {
     if (stat(path, st)) {
-        return err_set(err, ERR_REFERENCE, "reference file %s: %s", path,
-                       strerror(errno));
+        return err_set(err, fault, "%s: %s", path, strerror(errno));
     }
     if (!S_ISREG(st->st_mode)) {
-        return err_set(err, ERR_REFERENCE, "reference file %s is not a regular file",
-                       path);
+        return err_set(err, fault, "%s is not a regular file", path);
     }
     return 0;
 }
 
 /* The record of a file as it is now, hashed if it is new. Valid until the next call.
  * Lock held: each file is hashed once, and whoever asks for it would wait anyway. */
-static int remember(struct references *refs, const char *path, struct hashed **ret,
-                    struct err *err)
+static int remember(struct references *refs, const char *path, int fault,
+                    struct hashed **ret, struct err *err)
 {
     struct hashed fresh = {0};
-    int code = look(path, &fresh.st, err);
+    int code = look(path, fault, &fresh.st, err);
     if (code) {
         return code;
     }
@@ -153,14 +152,23 @@ static int remember(struct references *refs, const char *path, struct hashed **r
     return 0;
 }
 
-static int hash_of(struct references *refs, const char *path, char ret[65],
+static int hash_of(struct references *refs, const char *path, int fault, char ret[65],
                    struct err *err)
 {
     struct hashed *h = NULL;
-    int code = remember(refs, path, &h, err);
+    int code = remember(refs, path, fault, &h, err);
     if (!code) {
         memcpy(ret, h->sha256, 65);
     }
+    return code;
+}
+
+int references_hash(struct references *refs, const char *path, char ret_hex[65],
+                    struct err *err)
+{
+    pthread_mutex_lock(&refs->lock);
+    int code = hash_of(refs, path, ERR_INPUT, ret_hex, err);
+    pthread_mutex_unlock(&refs->lock);
     return code;
 }
 
@@ -169,7 +177,7 @@ static int type_of(struct references *refs, const char *path, char ret_type[24],
                    char ret_hash[65], struct err *err)
 {
     struct hashed *h = NULL;
-    int code = remember(refs, path, &h, err);
+    int code = remember(refs, path, ERR_REFERENCE, &h, err);
     if (!code && !h->has_type) {
         struct reference_entry e = {0};
         code = reference_entry_read(path, &e, err);
@@ -227,9 +235,9 @@ static int settle_tie(struct references *refs, const struct reference_entry **be
                       size_t n, const char *type, const char *filename, struct err *err)
 {
     char first[65], other[65];
-    int code = hash_of(refs, best[0]->path, first, err);
+    int code = hash_of(refs, best[0]->path, ERR_REFERENCE, first, err);
     for (size_t i = 1; i < n && !code; i++) {
-        code = hash_of(refs, best[i]->path, other, err);
+        code = hash_of(refs, best[i]->path, ERR_REFERENCE, other, err);
         if (!code && strcmp(first, other)) {
             code =
                 err_set(err, ERR_REFERENCE,
@@ -266,7 +274,7 @@ static int choose_indexed(struct references *refs, const char *type,
         code = fill(choice, type, best[0]->path, err);
     }
     if (!code) {
-        code = hash_of(refs, best[0]->path, choice->sha256, err);
+        code = hash_of(refs, best[0]->path, ERR_REFERENCE, choice->sha256, err);
     }
     if (!code) {
         char suits[200];
@@ -326,7 +334,7 @@ int references_load(struct references *refs, const struct reference_choice *choi
     /* A file that was replaced between its hash and now may not be what was chosen. */
     char now[65];
     pthread_mutex_lock(&refs->lock);
-    code = hash_of(refs, choice->path, now, err);
+    code = hash_of(refs, choice->path, ERR_REFERENCE, now, err);
     pthread_mutex_unlock(&refs->lock);
     if (!code && strcmp(now, choice->sha256)) {
         code = err_set(err, ERR_REFERENCE,

@@ -33,6 +33,13 @@ void references_close(
 /* Index the folder again (new files appear); handles already held stay valid. */
 int references_rescan(struct references *refs, struct err *err);
 
+/*
+ * SHA-256 of any file, taken once for each state of it (size, times, inode): a job is
+ * pinned and run without reading its inputs twice for that.
+ */
+int references_hash(struct references *refs, const char *path, char ret_hex[65],
+                    struct err *err);
+
 struct reference; /* one file in memory: immutable, reference counted */
 
 /* A choice, and why: for `ifurun refs`, headers and manifests. */
