@@ -13,7 +13,7 @@
  *
  * Ownership: what load() gives is released with the type's free().
  * Thread: loaded objects are immutable.
- * Test: tests/data/test_wcs.c
+ * Test: tests/data/test_wcs_peer.c, tests/stages/test_assign_wcs.c
  */
 
 #define REF_IFU_SLICES 30

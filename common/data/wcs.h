@@ -18,7 +18,7 @@
  *
  * wcs_build.h makes one; wcs_map.h maps whole exposures.
  * Ownership: immutable, reference counted. Thread: any.
- * Test: tests/data/test_wcs.c
+ * Test: tests/data/test_wcs.c, tests/data/test_wcs_peer.c
  */
 struct wcs;
 

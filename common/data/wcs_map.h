@@ -18,7 +18,7 @@
  *         wcs_map_centres(w, &p, ra, dec, lam);
  *     }
  *
- * Thread: any; outputs are the caller's. Test: tests/data/test_wcs_map.c
+ * Thread: any; outputs are the caller's. Test: tests/data/test_wcs.c
  */
 
 #define WCS_PIECE 256 /* most pixels of a piece */
