@@ -119,6 +119,42 @@ START_TEST(test_ifurun_spec2_and_its_manifest_again)
 }
 END_TEST
 
+START_TEST(test_ifurun_spec3_of_two_dithers)
+{
+    static const char base[] = "c3/jw01234-o001_simtarg_nirspec_g395h-f290lp",
+                      *const ends[] = {"_s3d.fits", "_x1d.fits"};
+    char first[65], again[65], name[256];
+    worked(shell("$B/ifusim --references refs --output d --detector NRS1 --dithers 2 "
+                 "--subarray 900,700,300,130 --truth false --seed 5"));
+    worked(
+        shell("gzip -k d/*_00002_nrs1_rate.fits && $B/ifurun spec2 --references refs "
+              "--output c2 d/*_00001_nrs1_rate.fits d/*_00002_nrs1_rate.fits.gz"));
+    worked(shell("ls c2/*_00001_nrs1_cal.fits c2/*_00002_nrs1_x1d.fits "
+                 "c2/*_00002_nrs1_s3d.fits"));
+    worked(shell("$B/ifurun spec3 --references refs --output c3 --threads 1 "
+                 "c2/*_cal.fits"));
+    for (int threads = 2; threads <= 8; threads *= 4) {
+        worked(shell("rm -rf once && cp -r c3 once && $B/ifurun "
+                     "once/*_spec3_manifest.json --threads %d",
+                     threads));
+        for (size_t i = 0; i < 2; i++) {
+            snprintf(name, sizeof name, "%s%s", base, ends[i]);
+            hash_file(name, again);
+            snprintf(name, sizeof name, "once%s%s", strchr(base, '/'), ends[i]);
+            hash_file(name, first);
+            ck_assert_str_eq(first, again);
+        }
+    }
+    /* Calibrated with other references than those that now build the WCS: it is told. */
+    worked(shell("mkdir -p others && cp refs/*.asdf refs/*cubepar* others/ && "
+                 "mv others/ideal_camera.asdf others/other_camera.asdf && "
+                 "$B/ifurun spec3 --references others --output c4 c2/*_cal.fits"));
+    ck_assert_ptr_nonnull(
+        strstr(err_text, "was made with camera ideal_camera.asdf, its WCS is now built "
+                         "with other_camera.asdf"));
+}
+END_TEST
+
 START_TEST(test_ifurun_refs_says_why)
 {
     worked(shell("$B/ifurun refs --references refs %s", rate));
@@ -360,6 +396,7 @@ int main(void)
     TCase *t = tcase_create("ifurun");
     tcase_add_unchecked_fixture(t, prepare, cleanup); /* once, for all of them */
     tcase_add_test(t, test_ifurun_spec2_and_its_manifest_again);
+    tcase_add_test(t, test_ifurun_spec3_of_two_dithers);
     tcase_add_test(t, test_ifurun_refs_says_why);
     tcase_add_test(t, test_ifurun_wcs_of_pixels);
     tcase_add_test(t, test_ifurun_help_comes_from_the_tables);
