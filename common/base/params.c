@@ -169,8 +169,8 @@ static int parse(const struct param *p, const char *text, struct value *v,
             for (int d = 1; d < 17; d++) {
                 char s[40];
                 snprintf(s, sizeof s, "%.*g", d, v->r);
-                if (strtod(s, NULL) == v->r) {
-                    strcpy(v->text, s);
+                if (strtod(s, NULL) == v->r && strlen(s) <= strlen(v->text)) {
+                    strcpy(v->text, s); /* "30" stays: "3e+01" is longer */
                     break;
                 }
             }

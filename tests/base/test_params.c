@@ -94,6 +94,9 @@ START_TEST(test_params_set)
     set("scale", "5e-2");
     ck_assert_double_eq(params_real(p, "scale"), 0.05);
     ck_assert_str_eq(params_text(p, "scale"), "0.05"); /* canonical */
+    support_ok(params_set(p, "scale", "10.0", &err), &err);
+    ck_assert_str_eq(params_text(p, "scale"), "10"); /* not 1e+01 */
+    support_ok(params_set(p, "scale", "0.05", &err), &err);
     set("weighting", "emsm");
     ck_assert_str_eq(params_text(p, "weighting"), "emsm");
     set("wavelengths", "1.5,2,3e0");
