@@ -105,20 +105,6 @@ static int parse_real(const struct param *p, const char *text, double *ret,
     return 0;
 }
 
-/* The shortest text that reads back as the same number ("100", not "1e+02"). */
-static char *real_text(double r, struct err *err)
-{
-    char best[40], s[40];
-    snprintf(best, sizeof best, "%.17g", r);
-    for (int d = 1; d < 17; d++) {
-        snprintf(s, sizeof s, "%.*g", d, r);
-        if (strtod(s, NULL) == r && strlen(s) < strlen(best)) {
-            memcpy(best, s, sizeof best);
-        }
-    }
-    return mem_strdup(best, err);
-}
-
 static int parse_list(const struct param *p, const char *text, struct value *v,
                       struct err *err)
 {
@@ -178,7 +164,17 @@ static int parse(const struct param *p, const char *text, struct value *v,
     }
     case PARAM_REAL:
         code = parse_real(p, text, &v->r, err);
-        v->text = code ? NULL : real_text(v->r, err);
+        v->text = code ? NULL : mem_printf(err, "%.17g", v->r);
+        if (v->text) { /* the shortest text that reads back as the same number */
+            for (int d = 1; d < 17; d++) {
+                char s[40];
+                snprintf(s, sizeof s, "%.*g", d, v->r);
+                if (strtod(s, NULL) == v->r && strlen(s) <= strlen(v->text)) {
+                    strcpy(v->text, s); /* "30" stays: "3e+01" is longer */
+                    break;
+                }
+            }
+        }
         break;
     case PARAM_STRING:
         if (p->choices) {

@@ -1,82 +1,154 @@
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
 #include "common/base/params.h"
+#include "tests/support.h"
 
 static const struct param table[] = {
-    {"flag", PARAM_BOOL, "false", 0, 0, NULL, "", "a flag", false},
-    {"count", PARAM_INT, "3", 1, 10, NULL, "", "a count", false},
-    {"size", PARAM_REAL, "0.1", 0, 1e6, NULL, "arcsec", "a size", false},
-    {"kind", PARAM_STRING, "none", 0, 0, "one|two", "", "a kind", true},
-    {"center", PARAM_LIST, "none", 0, 0, NULL, "", "a place", true},
+    {.name = "subtract_background",
+     .type = PARAM_BOOL,
+     .fallback = "none",
+     .may_be_none = true,
+     .unit = "",
+     .doc = "take the annulus off"},
+    {.name = "skip",
+     .type = PARAM_BOOL,
+     .fallback = "false",
+     .unit = "",
+     .doc = "leave out"},
+    {.name = "threads",
+     .type = PARAM_INT,
+     .fallback = "2",
+     .min = 1,
+     .max = 64,
+     .unit = "",
+     .doc = "inner threads"},
+    {.name = "scale",
+     .type = PARAM_REAL,
+     .fallback = "0.1",
+     .min = 0.001,
+     .max = 10,
+     .unit = "arcsec",
+     .doc = "spaxel"},
+    {.name = "weighting",
+     .type = PARAM_STRING,
+     .fallback = "drizzle",
+     .choices = "drizzle|emsm|msm",
+     .unit = "",
+     .doc = "how"},
+    {.name = "wavelengths",
+     .type = PARAM_LIST,
+     .fallback = "none",
+     .may_be_none = true,
+     .unit = "um",
+     .doc = "which"},
 };
 
-static struct params *fresh(void)
+static struct params *p;
+static struct err err;
+
+static void setup(void)
 {
-    struct params *p = NULL;
-    ck_assert_int_eq(params_new(table, 5, &p, NULL), 0);
-    return p;
+    err = (struct err){0};
+    support_ok(params_new(table, sizeof table / sizeof *table, &p, &err), &err);
 }
 
-static void refuse(const char *name, const char *text, const char *says)
+static void teardown(void)
 {
-    struct params *p = fresh();
-    struct err err = {0};
+    params_free(p);
+}
+
+static void set(const char *name, const char *text)
+{
+    support_ok(params_set(p, name, text, &err), &err);
+}
+
+static void refused(const char *name, const char *text, const char *says)
+{
     ck_assert_int_eq(params_set(p, name, text, &err), ERR_PARAM);
-    ck_assert_msg(strstr(err.message, says) != NULL, "no '%s' in: %s", says,
-                  err.message);
-    params_free(p);
+    ck_assert_msg(strstr(err.message, says) != NULL, "'%s' does not say '%s'",
+                  err.message, says);
 }
 
-START_TEST(test_params_defaults_and_values)
+START_TEST(test_params_defaults)
 {
-    struct params *p = fresh();
-    const double *list = NULL;
-    ck_assert(!params_bool(p, "flag"));
-    ck_assert_int_eq(params_int(p, "count"), 3);
-    ck_assert_double_eq(params_real(p, "size"), 0.1);
-    ck_assert(params_is_none(p, "kind") && !params_string(p, "kind"));
-    ck_assert_uint_eq(params_list(p, "center", &list), 0);
-    ck_assert_int_eq(params_set(p, "flag", "True", NULL), 0);
-    ck_assert_int_eq(params_set(p, "kind", "two", NULL), 0);
-    ck_assert_int_eq(params_set(p, "center", "1.5,-2", NULL), 0);
-    ck_assert(params_bool(p, "flag"));
-    ck_assert_str_eq(params_string(p, "kind"), "two");
-    ck_assert_uint_eq(params_list(p, "center", &list), 2);
-    ck_assert(list[0] == 1.5 && list[1] == -2);
-    ck_assert_int_eq(params_set(p, "center", "None", NULL), 0);
-    ck_assert_uint_eq(params_list(p, "center", &list), 0);
-    params_free(p);
+    const double *list;
+    ck_assert(params_is_none(p, "subtract_background"));
+    ck_assert(!params_bool(p, "skip"));
+    ck_assert_int_eq(params_int(p, "threads"), 2);
+    ck_assert_double_eq(params_real(p, "scale"), 0.1);
+    ck_assert_str_eq(params_string(p, "weighting"), "drizzle");
+    ck_assert_uint_eq(params_list(p, "wavelengths", &list), 0);
 }
 END_TEST
 
-/* The text of a number is the shortest that reads back as the same. */
-START_TEST(test_params_text_of_numbers)
+START_TEST(test_params_set)
 {
-    static const char *const texts[][2] = {
-        {"100", "100"},   {"1e2", "100"},    {"0.10", "0.1"},
-        {"250.0", "250"}, {"1e-9", "1e-09"}, {"0.30000000000000004", NULL},
-    };
-    struct params *p = fresh();
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        ck_assert_int_eq(params_set(p, "size", texts[i][0], NULL), 0);
-        ck_assert_str_eq(params_text(p, "size"),
-                         texts[i][1] ? texts[i][1] : texts[i][0]);
-    }
-    params_free(p);
+    const double *list;
+    set("skip", "True");
+    ck_assert(params_bool(p, "skip"));
+    set("skip", "0");
+    ck_assert(!params_bool(p, "skip"));
+    set("threads", "8");
+    ck_assert_int_eq(params_int(p, "threads"), 8);
+    set("scale", "5e-2");
+    ck_assert_double_eq(params_real(p, "scale"), 0.05);
+    ck_assert_str_eq(params_text(p, "scale"), "0.05"); /* canonical */
+    support_ok(params_set(p, "scale", "10.0", &err), &err);
+    ck_assert_str_eq(params_text(p, "scale"), "10"); /* not 1e+01 */
+    support_ok(params_set(p, "scale", "0.05", &err), &err);
+    set("weighting", "emsm");
+    ck_assert_str_eq(params_text(p, "weighting"), "emsm");
+    set("wavelengths", "1.5,2,3e0");
+    ck_assert_uint_eq(params_list(p, "wavelengths", &list), 3);
+    ck_assert_double_eq(list[0], 1.5);
+    ck_assert_double_eq(list[2], 3);
+    set("wavelengths", "None");
+    ck_assert(params_is_none(p, "wavelengths"));
 }
 END_TEST
 
-START_TEST(test_params_refuse)
+START_TEST(test_params_refused_values_change_nothing)
 {
-    refuse("siz", "1", "did you mean 'size'?");
-    refuse("size", "-1", "outside 0 to 1e+06 arcsec");
-    refuse("size", "nan", "finite");
-    refuse("size", "none", "cannot be none");
-    refuse("count", "2.5", "whole number");
-    refuse("count", "11", "outside");
-    refuse("flag", "maybe", "true or false");
-    refuse("kind", "three", "one|two");
-    refuse("center", "1,x", "center");
+    refused("threads", "0", "outside 1 to 64");
+    refused("threads", "2.5", "whole number");
+    refused("threads", "two", "not a finite number");
+    refused("threads", "none", "cannot be none");
+    refused("scale", "nan", "not a finite number");
+    refused("scale", "11", "arcsec");
+    refused("scale", "0.1 arcsec", "not a finite number");
+    refused("skip", "maybe", "true or false");
+    refused("weighting", "drizz", "drizzle|emsm|msm");
+    refused("weighting", "drizzle|emsm", "drizzle|emsm|msm");
+    refused("wavelengths", "1,x", "not a finite number");
+    ck_assert_int_eq(params_int(p, "threads"), 2);
+    ck_assert_double_eq(params_real(p, "scale"), 0.1);
+    ck_assert_str_eq(params_string(p, "weighting"), "drizzle");
+    ck_assert(params_is_none(p, "wavelengths"));
+}
+END_TEST
+
+START_TEST(test_params_unknown_names)
+{
+    refused("weigthing", "msm", "did you mean 'weighting'?");
+    refused("zzzzzzzzzzzzzzzzzzzzzzz", "1", "no parameter");
+    ck_assert_ptr_null(strstr(err.message, "did you mean"));
+    ck_assert_str_eq(params_nearest(table, 6, "thread"), "threads");
+}
+END_TEST
+
+START_TEST(test_params_bad_table)
+{
+    static const struct param bad[] = {{.name = "x",
+                                        .type = PARAM_INT,
+                                        .fallback = "9",
+                                        .min = 1,
+                                        .max = 5,
+                                        .unit = "",
+                                        .doc = "its default is out of bounds"}};
+    struct params *q = NULL;
+    ck_assert_int_eq(params_new(bad, 1, &q, &err), ERR_PARAM);
+    ck_assert_ptr_null(q);
 }
 END_TEST
 
@@ -84,9 +156,12 @@ int main(void)
 {
     Suite *s = suite_create("params");
     TCase *t = tcase_create("params");
-    tcase_add_test(t, test_params_defaults_and_values);
-    tcase_add_test(t, test_params_text_of_numbers);
-    tcase_add_test(t, test_params_refuse);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, test_params_defaults);
+    tcase_add_test(t, test_params_set);
+    tcase_add_test(t, test_params_refused_values_change_nothing);
+    tcase_add_test(t, test_params_unknown_names);
+    tcase_add_test(t, test_params_bad_table);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
