@@ -5,7 +5,9 @@
 #   make asan       the tests under the address and undefined-behaviour sanitizers
 #   make tsan       the tests under the thread sanitizer
 #   make lint       gcc -fanalyzer, cppcheck and the include-direction check
-#   make install    DESTDIR= PREFIX=/usr/local
+#   make install    DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc: programs, docs, unit files and,
+#                   where there is none, the configuration (scripts/install does the rest)
+#   make uninstall  the same; configuration and data stay
 #
 # A new .c file below common/, stages/, jobs/, config/, daemon/ or cli/ is found by itself,
 # and so is a new test: no list is kept here.
@@ -13,6 +15,7 @@
 B       ?= build
 CC      ?= gcc
 PREFIX  ?= /usr/local
+SYSCONFDIR ?= /etc
 # SANITIZE=asan (address and undefined behaviour) or tsan (threads); use another B with it
 SANITIZE ?=
 ifeq ($(SANITIZE),asan)
@@ -75,6 +78,8 @@ $(B)/tests/%: $(B)/tests/%.o $(HELPOBJ) $(LIB)
 tests: $(TESTS) $(BINS)
 
 check: tests
+	@scripts/doc-parameters --check $(B)/bin/ifurun
+	@$(B)/bin/ifud --config config/ifud.json --check-config
 	@scripts/run-tests $(B) $(TESTS)
 
 asan:
@@ -88,6 +93,7 @@ lint: lint-fast
 
 lint-fast:
 	scripts/check-includes
+	scripts/check-tour
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr \
 	    --suppress=normalCheckLevelMaxBranches -D_GNU_SOURCE -I. \
 	    --error-exitcode=1 common stages jobs config daemon cli
@@ -95,13 +101,31 @@ lint-fast:
 format:
 	clang-format-16 -i $(shell find common stages jobs config daemon cli tests -name '*.[ch]')
 
+DOCDIR  := $(PREFIX)/share/doc/ifud
+INSTALL_DATA = install -D -m 644
+# The unit names the places where things are installed.
+UNIT     = sed -e 's|@BINDIR@|$(PREFIX)/bin|' -e 's|@CONFDIR@|$(SYSCONFDIR)/ifud|' -e 's|@DOCDIR@|$(DOCDIR)|'
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(DOCDIR)
 	install -m 755 $(BINS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 README.md docs/* $(DESTDIR)$(DOCDIR)
+	$(UNIT) systemd/ifud.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/ifud.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/ifud.service
+	$(INSTALL_DATA) systemd/ifud.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/ifud.conf
+	$(INSTALL_DATA) systemd/ifud.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/ifud.conf
+	test -e $(DESTDIR)$(SYSCONFDIR)/ifud/ifud.json || \
+	    $(INSTALL_DATA) config/ifud.json $(DESTDIR)$(SYSCONFDIR)/ifud/ifud.json
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(BINS)))
+	rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/ifud.service
+	rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/ifud.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/ifud.conf
+	rm -rf $(DESTDIR)$(DOCDIR)
 
 clean:
 	rm -rf build build-asan build-tsan build-analyze build-analyze.log
 
-.PHONY: all tests check asan tsan lint lint-fast format install clean
+.PHONY: all tests check asan tsan lint lint-fast format install uninstall clean
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
