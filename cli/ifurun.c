@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "cli/ifurun_commands.h"
+#include "common/base/mem.h"
 #include "common/base/path.h"
 #include "common/data/fits_io.h"
 #include "jobs/job.h"
@@ -235,6 +236,7 @@ int main(int argc, char **argv)
         printf("ifurun %s\n", IFUD_VERSION);
         return 0;
     }
+    mem_return_large();
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     int code = ifurun_options_read(argc, argv, &options, &err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/data/fits_io.h"
 #include "config/config.h"
 #include "daemon/service.h"
@@ -88,6 +89,7 @@ int main(int argc, char **argv)
                                             {NULL, 0, NULL, 0}};
     const char *path = NULL;
     int mode = 0, o;
+    mem_return_large();
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (o == 'h') {
             return print_help();

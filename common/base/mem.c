@@ -1,5 +1,6 @@
 #include "common/base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -83,4 +84,9 @@ char *mem_printf(struct err *err, const char *fmt, ...)
     int n = vasprintf(&p, fmt, ap);
     va_end(ap);
     return n < 0 ? refuse(1, 1, err) : p;
+}
+
+void mem_return_large(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* setting it also ends its growth */
 }

@@ -30,4 +30,11 @@ char *mem_printf(struct err *err, const char *fmt, ...)
 /* *ret = a * b; returns 0, or ERR_NOMEM on overflow with *ret untouched. */
 int mem_mul(size_t a, size_t b, size_t *ret);
 
+/*
+ * From now on blocks of 1 MiB and more go back to the system when they are freed. Without
+ * it glibc raises that limit to 32 MiB as planes come and go, and the process keeps holes
+ * the size of exposures. For programs: once, before the first thread.
+ */
+void mem_return_large(void);
+
 #endif
