@@ -17,6 +17,9 @@
  * Outputs:   dataset->cube: SCI, ERR (MJy/sr), DQ, WMAP
  * Algorithm: a first pass over the headers finds the grid that holds all footprints; a
  *            second adds one exposure after another (cube_trace.h, cube_drizzle.h)
+ * Unlike the peer (3.0.0): where nspax_x or nspax_y crops the field, pixels that reach
+ *            over the rim count in the first column and row too (there they are lost to
+ *            a sign); a cube of other units than MJy/sr, or without any data, is an error
  * Reference: Law et al. 2023, AJ 166, 45; Fruchter & Hook 2002, PASP 114, 144
  */
 
