@@ -92,8 +92,8 @@ static double mean_brightness(const struct scene *scene, const double c[2],
 static void light_of_row(const struct light *l, int slice, int y, int x0, int x1)
 {
     enum { MOST = SIM_FRAME };
-    double x[MOST], row[MOST], across[MOST], along[MOST], lam[MOST], edge[MOST],
-        ignore[MOST], lam_lo[MOST], lam_hi[MOST], up[MOST], down[MOST];
+    double x[MOST] = {0}, row[MOST] = {0}, across[MOST], along[MOST], lam[MOST],
+           edge[MOST], ignore[MOST], lam_lo[MOST], lam_hi[MOST], up[MOST], down[MOST];
     double ra[3][MOST], dec[3][MOST], um[MOST];
     if (x1 < x0 || x1 - x0 >= MOST) {
         return;
@@ -220,15 +220,15 @@ static int write_truth(const struct simulation *sim, const struct detector_frame
     int code = publish_begin(folder, name, 1, &part, err);
     code = code ? code : fits_out_create(part.part_path, &out, err);
     code = code ? code : fits_out_primary(out, primary, err);
+    code =
+        code ? code
+             : fits_out_image(out, "SIGNAL", NULL, FITS_FLOAT, 2, axes, f->signal, err);
     code = code ? code
-                : fits_out_image(out, "SIGNAL", NULL, FITS_FLOAT, 2, axes,
-                                 f->signal, err);
-    code = code ? code
-                : fits_out_image(out, "FLICKER", NULL, FITS_FLOAT, 2, axes,
-                                 f->flicker, err);
-    code = code ? code
-                : fits_out_image(out, "COSMIC", NULL, FITS_UINT8, 2, axes,
-                                 f->cosmic, err);
+                : fits_out_image(out, "FLICKER", NULL, FITS_FLOAT, 2, axes, f->flicker,
+                                 err);
+    code =
+        code ? code
+             : fits_out_image(out, "COSMIC", NULL, FITS_UINT8, 2, axes, f->cosmic, err);
     code =
         code
             ? code
