@@ -42,7 +42,7 @@ static int fake_run(struct job *job, struct references *refs, struct par *par,
         code = err_set(e, ERR_INPUT, "%s is bad", job->id);
     }
     for (int i = 0; i < 4 && !code; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "s%d", i);
         events->stage(events->user, name, i, 4, 0.0);
         while (!atomic_load(&go) && !atomic_load(cancel)) {
