@@ -27,6 +27,7 @@ static const char help[] =
     "                             state, error, inputs, products, history\n"
     "  events [--json] [--limit N] [JOB]\n"
     "                             the last changes of state, oldest first (N: 50)\n"
+    "  retry JOB                  run a held job again (owner of the daemon and root)\n"
     "  submit FILE...             copy files into the inbox, whole or not at all\n"
     "  wait [--timeout S]         until the inbox is empty and every job is done, "
     "held,\n"
@@ -126,6 +127,18 @@ static int do_show(const struct options *o, const char *job)
     } else {
         ctl_print_show(stdout, answer);
     }
+    json_decref(answer);
+    return 0;
+}
+
+static int do_retry(const struct options *o, const char *job)
+{
+    struct err err = {0};
+    json_t *answer;
+    if (ask(o, "retry", job, &answer, &err)) {
+        return fail(&err);
+    }
+    printf("%s is queued\n", json_string_value(json_object_get(answer, "job")));
     json_decref(answer);
     return 0;
 }
@@ -241,13 +254,16 @@ static int run(const struct options *o, int n, char **words)
         return n <= 2 ? do_events(o, n == 2 ? words[1] : NULL)
                       : misuse("events takes one job");
     }
+    if (!strcmp(command, "retry")) {
+        return n == 2 ? do_retry(o, words[1]) : misuse("retry takes one job");
+    }
     if (!strcmp(command, "submit")) {
         return n > 1 ? do_submit(o, words + 1, n - 1) : misuse("submit takes files");
     }
     if (!strcmp(command, "wait")) {
         return n == 1 ? do_wait(o) : misuse("wait takes no argument");
     }
-    return misuse("the commands are status, show, events, submit and wait");
+    return misuse("the commands are status, show, events, retry, submit and wait");
 }
 
 /* A number of the command line, or -1. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "daemon/planner.h"
 #include "daemon/service_state.h"
@@ -300,7 +301,39 @@ static json_t *events(struct service *s, const json_t *request, struct err *err)
     return o;
 }
 
-char *report_answer(void *service, const char *request, size_t n)
+/* A held or quarantined job runs again. */
+static json_t *retry(struct service *s, const char *name, bool is_owner,
+                     struct err *err)
+{
+    struct queue_job j;
+    struct queue_change change = {.message = "an operator retries it"};
+    if (!is_owner) {
+        err_set(err, ERR_PARAM,
+                "only the owner of the daemon and root may retry a job");
+        return NULL;
+    }
+    if (queue_find_job(s->queue, name, &j, err)) {
+        return NULL;
+    }
+    if (j.state != JOB_HELD && j.state != JOB_QUARANTINED) {
+        err_set(err, ERR_PARAM,
+                "job %.300s is %s: only held and quarantined jobs are retried", j.name,
+                job_state_name(j.state));
+        return NULL;
+    }
+    if (queue_move(s->queue, j.id, JOB_QUEUED, &change, service_now(), err) ||
+        queue_get_job(s->queue, j.id, &j, err)) {
+        return NULL;
+    }
+    log_info("job %s is retried", j.name);
+    executor_rescan_references(s->executor);
+    service_dispatch(s);
+    json_t *o = job_row(&j);
+    put(o, "ok", json_true());
+    return o;
+}
+
+char *report_answer(void *service, const char *request, size_t n, bool is_owner)
 {
     struct service *s = service;
     struct err err = {0};
@@ -309,18 +342,20 @@ char *report_answer(void *service, const char *request, size_t n)
     const char *job = json_string_value(json_object_get(in, "job"));
     if (!verb) {
         err_set(&err, ERR_PARAM,
-                "give one JSON object with \"request\": status, show or events");
+                "give one JSON object with \"request\": status, show, events or retry");
     } else if (!strcmp(verb, "status")) {
         out = status(s, &err);
     } else if (!strcmp(verb, "show") && job) {
         out = show(s, job, &err);
-    } else if (!strcmp(verb, "show")) {
-        err_set(&err, ERR_PARAM, "show needs \"job\": its name or number");
+    } else if (!strcmp(verb, "retry") && job) {
+        out = retry(s, job, is_owner, &err);
+    } else if (!strcmp(verb, "show") || !strcmp(verb, "retry")) {
+        err_set(&err, ERR_PARAM, "%s needs \"job\": its name or number", verb);
     } else if (!strcmp(verb, "events")) {
         out = events(s, in, &err);
     } else {
-        err_set(&err, ERR_PARAM, "no request '%.40s': give status, show or events",
-                verb);
+        err_set(&err, ERR_PARAM,
+                "no request '%.40s': give status, show, events or retry", verb);
     }
     if (!out) {
         out = json_object();

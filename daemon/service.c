@@ -176,7 +176,7 @@ static int start_job(struct service *s, const struct queue_job *next, struct err
     return 0;
 }
 
-static void dispatch(struct service *s)
+void service_dispatch(struct service *s)
 {
     struct err err = {0};
     while (!s->stopping && executor_idle(s->executor) > 0) {
@@ -204,7 +204,7 @@ static void on_report(void *user)
             keep_unsaved(s, &r);
         }
     }
-    dispatch(s);
+    service_dispatch(s);
 }
 
 static void on_progress(void *user, const char *job, const char *stage, int index,
@@ -330,7 +330,7 @@ static void on_spooled(void *user, const struct spool_result *r)
         inbox_again(s->inbox, r->name, RETRY_INTAKE_SECONDS);
         break;
     }
-    dispatch(s);
+    service_dispatch(s);
 }
 
 /* ---- time and signals ---- */
@@ -406,7 +406,7 @@ static void on_tick(uv_timer_t *timer)
     if (code) {
         service_trouble(s, "planning failed, trying again: %s", err.message);
     }
-    dispatch(s);
+    service_dispatch(s);
 }
 
 /* ---- start and end ---- */
@@ -607,7 +607,7 @@ int service_run(const struct config *config, executor_run run, bool once,
                  IFUD_VERSION, s->inbox_folder, s->products_folder,
                  executor_workers(s->executor), s->place.threads);
         notify("READY=1");
-        dispatch(s);
+        service_dispatch(s);
     }
     uv_run(&s->loop, UV_RUN_DEFAULT);
     uv_loop_close(&s->loop);

@@ -67,7 +67,10 @@ int service_plan_group(struct service *s, const char *group, double quiet_second
 int service_plan_all(struct service *s, bool waiting_only, double quiet_seconds,
                      struct err *err);
 
+/* Start jobs while workers are idle. */
+void service_dispatch(struct service *s);
+
 /* Answer one request of the status socket: one line of JSON, or NULL without memory. */
-char *report_answer(void *service, const char *request, size_t n);
+char *report_answer(void *service, const char *request, size_t n, bool is_owner);
 
 #endif

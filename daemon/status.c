@@ -17,7 +17,7 @@ struct client {
     uv_timer_t idle;
     uv_write_t write;
     int open_handles;
-    bool closing, writing, close_after;
+    bool closing, writing, close_after, is_owner;
     char in[STATUS_MAX_REQUEST + 1];
     size_t n_in;
     char *out;
@@ -163,7 +163,8 @@ static void serve(struct client *c)
         return;
     }
     *end = 0;
-    char *line = c->status->o.answer(c->status->o.user, c->in, (size_t)(end - c->in));
+    char *line = c->status->o.answer(c->status->o.user, c->in, (size_t)(end - c->in),
+                                     c->is_owner);
     c->n_in -= (size_t)(end + 1 - c->in);
     memmove(c->in, end + 1, c->n_in);
     if (line) {
@@ -173,16 +174,15 @@ static void serve(struct client *c)
     }
 }
 
-static bool may_ask(const struct status *s, uv_pipe_t *pipe)
+/* Is the other side the daemon's own user, or root? */
+static bool is_owner(uv_pipe_t *pipe)
 {
     uv_os_fd_t fd;
     struct ucred peer;
     socklen_t size = sizeof peer;
-    if (uv_fileno((uv_handle_t *)pipe, &fd) ||
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size)) {
-        return false;
-    }
-    return s->o.mode != 0600 || peer.uid == 0 || peer.uid == geteuid();
+    return uv_fileno((uv_handle_t *)pipe, &fd) == 0 &&
+           getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+           (peer.uid == 0 || peer.uid == geteuid());
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -208,9 +208,10 @@ static void on_connection(uv_stream_t *listener, int status)
         return;
     }
     rest(c);
+    c->is_owner = is_owner(&c->pipe);
     if (s->n_clients > STATUS_MAX_CLIENTS) {
         refuse(c, "too many clients");
-    } else if (!may_ask(s, &c->pipe)) {
+    } else if (s->o.mode == 0600 && !c->is_owner) {
         refuse(c, "only the owner of the daemon and root may ask");
     } else {
         serve(c);

@@ -1,6 +1,7 @@
 #ifndef IFUD_DAEMON_STATUS_H
 #define IFUD_DAEMON_STATUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <uv.h>
 #include "common/base/err.h"
@@ -10,7 +11,8 @@
  * Requests are bounded in size (STATUS_MAX_REQUEST) and clients in number and idle time;
  * a client that does not read its answer is not read from, so it stalls nobody. The
  * other side is who SO_PEERCRED says: with mode 0600 only the owner and root are
- * answered; otherwise the mode of the socket decides who can connect.
+ * answered; otherwise the mode of the socket decides who can connect, and whoever is not
+ * the owner or root may only read.
  *
  * Thread: all on the loop's thread. Test: tests/daemon/test_status.c
  */
@@ -24,8 +26,9 @@ struct status_options {
     unsigned mode;    /* 0600, 0660 or 0666 */
     double idle_seconds;
     /* Answer one request (a line without its end). The result is one line of JSON
-     * without its end, released with free(); NULL closes the connection. */
-    char *(*answer)(void *user, const char *request, size_t n);
+     * without its end, released with free(); NULL closes the connection. is_owner: the
+     * other side is the daemon's own user or root, and may change things. */
+    char *(*answer)(void *user, const char *request, size_t n, bool is_owner);
     void *user;
 };
 

@@ -73,6 +73,16 @@ static bool mentions(const char *list, const char *key, const char *word)
     return found;
 }
 
+/* Has the job that needs attention been tried n times? */
+static bool tried(long n)
+{
+    json_t *status = daemon_child_status(&d);
+    const json_t *job = json_array_get(json_object_get(status, "problems"), 0);
+    bool yes = json_integer_value(json_object_get(job, "attempt")) >= n;
+    json_decref(status);
+    return yes;
+}
+
 START_TEST(test_daemon_bad_inputs_are_kept_with_their_reason)
 {
     static const char *const names[] = {"junk.fits", "cut_rate.fits", "notes.txt",
@@ -145,6 +155,19 @@ START_TEST(test_daemon_failing_job_is_held_and_says_why)
                      0);
     ck_assert_ptr_nonnull(strstr(text, "held"));
     ck_assert_ptr_nonnull(strstr(text, "ifurun "));
+    free(text);
+    ck_assert_int_eq(daemon_child_number(&d, "jobs.held"), 1);
+    ck_assert_int_eq(daemon_child_run(&d, &text, "ifuctl", "--config", d.config,
+                                      "retry", "jw01234001001_02101_00001_nrs1"),
+                     0);
+    free(text);
+    ck_assert_int_eq(daemon_child_run(&d, NULL, "ifuctl", "--config", d.config, "wait",
+                                      "--timeout=30"),
+                     1); /* the second attempt ends where the first did */
+    ck_assert(tried(2));
+    ck_assert_int_eq(daemon_child_run(&d, &text, "ifuctl", "--config", d.config,
+                                      "retry", "spec3-none"),
+                     1);
     free(text);
     daemon_child_stop(&d);
 }
