@@ -2,6 +2,7 @@
  * ifurun: one job by hand, with the same code as the daemon.
  * See docs/tour.md; the options are in ifurun_help.c.
  */
+#include <jansson.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -66,8 +67,28 @@ static void on_note(void *user, int is_warning, const char *stage, const char *l
     pthread_mutex_unlock(&p->lock);
 }
 
-static int run_job(const struct job *job, struct references *refs, struct par *par,
-                   struct err *err)
+/* One line of JSON for a job: seconds of each stage, and of writing what it made. */
+static int write_timings(const char *path, const struct job *job,
+                         const struct job_result *r, struct err *err)
+{
+    json_t *stages = json_array();
+    for (size_t i = 0; i < r->n_timings; i++) {
+        const struct job_timing *t = &r->timings[i];
+        json_array_append_new(stages, json_pack("{s:s,s:f,s:f}", "stage", t->stage,
+                                                "run", t->run, "write", t->write));
+    }
+    json_t *line = json_pack("{s:s,s:o}", "job", job->id, "stages", stages);
+    char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+    json_decref(line);
+    FILE *f = text ? fopen(path, "a") : NULL;
+    int bad = !f || fprintf(f, "%s\n", text) < 0;
+    bad = (f && fclose(f)) || bad;
+    free(text);
+    return bad ? err_set(err, ERR_IO, "--timings %s: cannot be written", path) : 0;
+}
+
+static int run_job(const struct ifurun_options *o, const struct job *job,
+                   struct references *refs, struct par *par, struct err *err)
 {
     struct progress progress = {.lock = PTHREAD_MUTEX_INITIALIZER, .job = job->id};
     const struct job_events events = {on_stage, on_note, &progress};
@@ -77,6 +98,9 @@ static int run_job(const struct job *job, struct references *refs, struct par *p
         printf("%s\n", result.products[i].path);
     }
     fflush(stdout);
+    if (!code && o->timings) {
+        code = write_timings(o->timings, job, &result, err);
+    }
     job_result_done(&result);
     return code;
 }
@@ -99,7 +123,7 @@ static int run_group(const struct ifurun_options *o, const char *recipe,
         code = job_pin(&job, refs, err);
     }
     if (!code) {
-        code = run_job(&job, refs, par, err);
+        code = run_job(o, &job, refs, par, err);
     }
     job_done(&job);
     return code;
@@ -188,7 +212,7 @@ static int run_manifest(const struct ifurun_options *o, struct err *err)
         code = par_new(o->threads, &par, err);
     }
     if (!code) {
-        code = run_job(&job, refs, par, err);
+        code = run_job(o, &job, refs, par, err);
     }
     if (code == ERR_PARAM) {
         code = ERR_INPUT; /* what a file says wrong is no wrong use */

@@ -32,6 +32,7 @@ void ifurun_print_usage(FILE *out)
           "  --save STAGE           write what this stage makes too\n"
           "  --stop-after STAGE     write what this stage makes, and end there\n"
           "  --threads N            default: the number of cores\n"
+          "  --timings FILE         add a line of JSON: seconds of each stage\n"
           "\n"
           "Exit codes: 0 done, 1 failed, 2 usage.\n",
           out);

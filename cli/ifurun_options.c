@@ -71,6 +71,7 @@ int ifurun_options_read(int argc, char **argv, struct ifurun_options *ret,
         {"set", required_argument, NULL, 's'},
         {"save", required_argument, NULL, 'v'},
         {"stop-after", required_argument, NULL, 'x'},
+        {"timings", required_argument, NULL, 'm'},
         {"threads", required_argument, NULL, 't'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -95,6 +96,9 @@ int ifurun_options_read(int argc, char **argv, struct ifurun_options *ret,
             break;
         case 'x':
             o.stop_after = optarg;
+            break;
+        case 'm':
+            o.timings = optarg;
             break;
         case 't':
             code = read_threads(optarg, &o.threads, err);

@@ -9,7 +9,7 @@
 /* The command line of ifurun. Borrows argv; ifurun_options_done frees the rest. */
 struct ifurun_options {
     const char *command; /* "spec2", "wcs", ..., or a manifest's path */
-    const char *references, *output, *stop_after;
+    const char *references, *output, *stop_after, *timings;
     int threads;
     bool help;
     struct job_setting *settings;

@@ -76,9 +76,17 @@ struct job_product {
     size_t bytes;
 };
 
+/* Wall time of a stage, seconds: the computation, and writing what it has made. */
+struct job_timing {
+    const char *stage; /* static: the stage's name, or "read" for what goes before */
+    double run, write;
+};
+
 struct job_result {
     struct job_product *products;
     size_t n_products;
+    struct job_timing timings[32];
+    size_t n_timings;
     char failed_stage[40]; /* on failure: where */
 };
 void job_result_done(struct job_result *result);

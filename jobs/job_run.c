@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/base/mem.h"
 #include "common/base/path.h"
@@ -224,9 +225,25 @@ static int write_reached(struct job_context *c, bool new_cube, bool new_spectrum
     return code;
 }
 
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void note_timing(struct job_result *r, const char *stage, double run,
+                        double write)
+{
+    if (r->n_timings < sizeof r->timings / sizeof r->timings[0]) {
+        r->timings[r->n_timings++] = (struct job_timing){stage, run, write};
+    }
+}
+
 static int run_step(struct job_context *c, struct err *err)
 {
     const struct stage *stage = c->plan.recipe->steps[c->step].stage;
+    const double begun = seconds();
     const bool had_cube = c->data.cube, had_spectrum = c->data.spectrum;
     struct stage_env env = job_context_env(c, stage->name);
     tell_share(c, 0);
@@ -244,11 +261,13 @@ static int run_step(struct job_context *c, struct err *err)
             exposure_match_nans(c->data.exposures[i]);
         }
     }
+    const double made = seconds();
     if (!code) {
         code = write_reached(c, c->data.cube && !had_cube,
                              c->data.spectrum && !had_spectrum, err);
     }
     if (!code) {
+        note_timing(c->result, stage->name, made - begun, seconds() - made);
         tell_share(c, 1);
         c->index++;
     }
@@ -295,6 +314,7 @@ int job_run(const struct job *job, struct references *refs, struct par *par,
                             .result = ret};
     err = err ? err : &local;
     *ret = (struct job_result){0};
+    const double begun = seconds();
     int code = job_plan_make(job, &c.plan, err);
     if (!code) {
         code = begin(&c, err);
@@ -306,6 +326,7 @@ int job_run(const struct job *job, struct references *refs, struct par *par,
     if (code) {
         strcpy(ret->failed_stage, "read");
     } else {
+        note_timing(ret, "read", seconds() - begun, 0);
         code = run_steps(&c, err);
     }
     free_exposures(&c);
