@@ -37,7 +37,7 @@ CPPFLAGS += -I. -D_GNU_SOURCE -DIFUD_VERSION='"$(shell cat VERSION)"' \
 CFLAGS  ?=
 ALL_CFLAGS = -std=c17 $(OPT) $(WARN) $(WERROR) $(SAN) -fno-math-errno -ffp-contract=off \
            -pthread $(CFLAGS)
-LDLIBS  += $(shell pkg-config --libs $(PKGS)) -llapacke -llapack -lblas -lm -pthread
+LDLIBS  += $(shell pkg-config --libs $(PKGS)) -lm -pthread
 LDFLAGS += $(SAN) -Wl,--as-needed
 
 MAINS   := daemon/ifud.c cli/ifuctl.c cli/ifurun.c cli/ifusim.c
