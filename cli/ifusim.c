@@ -230,14 +230,6 @@ static void dither_offset(int i, double *east, double *north)
     *north = radius * sin(angle);
 }
 
-/* H gratings but G140H with F070LP reach both detectors; all else NRS1 only. */
-static int reaches(const struct sim_mode *mode, const char *detector)
-{
-    size_t n = strlen(mode->grating);
-    return !strcmp(detector, "NRS1") ||
-           (mode->grating[n - 1] == 'H' && strcmp(mode->filter, "F070LP"));
-}
-
 static int simulate_all(const struct params *p, struct simulation *sim,
                         struct references *refs, struct par *par, struct err *err)
 {
@@ -245,13 +237,16 @@ static int simulate_all(const struct params *p, struct simulation *sim,
     const char *wanted = params_string(p, "detector");
     long only = params_int(p, "dither"), seed = params_int(p, "seed");
     int code = 0;
-    if (strcmp(wanted, "both") && !reaches(sim->mode, wanted)) {
+    if (strcmp(wanted, "both") &&
+        !exposure_reaches(wanted, sim->mode->grating, sim->mode->filter)) {
         return err_set(err, ERR_PARAM, "%s/%s does not reach %s: give --detector NRS1",
                        sim->mode->grating, sim->mode->filter, wanted);
     }
     for (int k = 1; k <= sim->n_dithers && !code; k++) {
         for (int d = 0; d < 2 && !code; d++) {
-            if ((only && k != only) || !reaches(sim->mode, detectors[d]) ||
+            if ((only && k != only) ||
+                !exposure_reaches(detectors[d], sim->mode->grating,
+                                  sim->mode->filter) ||
                 (strcmp(wanted, "both") && strcmp(wanted, detectors[d]))) {
                 continue;
             }

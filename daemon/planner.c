@@ -1,25 +1,12 @@
 #include "daemon/planner.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/base/mem.h"
 #include "common/base/path.h"
-
-bool planner_reaches(const char *detector, const char *grating, const char *filter)
-{
-    if (strcasecmp(detector, "NRS2") != 0) {
-        return true;
-    }
-    size_t n = strlen(grating);
-    bool medium = n > 0 && toupper((unsigned char)grating[n - 1]) == 'M'; /* or PRISM */
-    bool blue = !strcasecmp(grating, "G140H") && !strcasecmp(filter, "F070LP");
-    return !medium && !blue;
-}
 
 static void copy(char *to, size_t size, const char *from)
 {
@@ -37,11 +24,9 @@ static void slug(const char *value, const char *otherwise, char *ret, size_t siz
 int planner_describe(const struct exposure_meta *meta, const char *name,
                      struct queue_exposure *ret, struct err *err)
 {
-    if (!planner_reaches(meta->detector, meta->grating, meta->filter)) {
-        return err_set(err, ERR_INPUT,
-                       "%s: DETECTOR is %s, but %s with %s reaches NRS1 only: there is "
-                       "no light to reduce",
-                       name, meta->detector, meta->grating, meta->filter);
+    int code = exposure_check_reaches(meta, err);
+    if (code) {
+        return code;
     }
     struct queue_exposure e = {0};
     copy(e.name, sizeof e.name, name);
@@ -220,7 +205,7 @@ static void say_missing(const struct queue_group *g, const struct queue_exposure
     for (int number = 1; number <= one->pattern_total; number++) {
         char lacks[32] = "";
         for (int d = 0; d < 2; d++) {
-            if (planner_reaches(detectors[d], one->grating, one->filter) &&
+            if (exposure_reaches(detectors[d], one->grating, one->filter) &&
                 !find_dither(g, one->visit, number, detectors[d])) {
                 strcat(lacks, *lacks ? " and " : "");
                 strcat(lacks, detectors[d]);

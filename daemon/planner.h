@@ -19,9 +19,6 @@
  * reduced. Thread: any. Test: tests/daemon/test_planner.c
  */
 
-/* Does this disperser and filter throw light on this detector? Unknown ones: true. */
-bool planner_reaches(const char *detector, const char *grating, const char *filter);
-
 /*
  * What the queue keeps of an exposure: base, role, group and keywords.
  * Given:    meta; name: its file name

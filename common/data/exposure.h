@@ -82,6 +82,15 @@ int exposure_read_meta(struct exposure *e, const char *filename, struct err *err
 void exposure_glean_meta(const struct header *primary, const struct header *science,
                          const char *filename, struct exposure_meta *ret);
 
+/*
+ * Does light of this disperser and filter reach the detector? NRS2 sees the H gratings
+ * only, and not G140H with F070LP. Names as in the headers.
+ */
+bool exposure_reaches(const char *detector, const char *grating, const char *filter);
+
+/* The same of an exposure: ERR_INPUT that names the keywords if it does not. */
+int exposure_check_reaches(const struct exposure_meta *meta, struct err *err);
+
 /* After each stage NaN and DO_NOT_USE go together: NaN SCI, ERR or a variance sets the
  * flag, and a flagged pixel has NaN in SCI, ERR and every variance (as in the peer). */
 void exposure_match_nans(struct exposure *e);

@@ -312,6 +312,7 @@ int exposure_read_meta(struct exposure *e, const char *filename, struct err *err
     snprintf(m->filename, sizeof m->filename, "%s", filename);
     int code = read_texts(e, filename, err);
     code = code ? code : check_texts(e, filename, err);
+    code = code ? code : exposure_check_reaches(m, err);
     code = code ? code : read_reals(e, filename, err);
     code = code ? code : read_int(e, filename, "VPARITY", -2, -1, 1, &parity, err);
     if (!code && parity == 0) {
@@ -362,4 +363,25 @@ void exposure_glean_meta(const struct header *primary, const struct header *scie
         header_get_string(primary, "TARGNAME", &target);
     }
     snprintf(ret->target_name, sizeof ret->target_name, "%s", target);
+}
+
+bool exposure_reaches(const char *detector, const char *grating, const char *filter)
+{
+    if (strcmp(detector, "NRS2") != 0) {
+        return true;
+    }
+    size_t n = strlen(grating);
+    bool high = n > 0 && grating[n - 1] == 'H';
+    return high && !(strcmp(grating, "G140H") == 0 && strcmp(filter, "F070LP") == 0);
+}
+
+int exposure_check_reaches(const struct exposure_meta *meta, struct err *err)
+{
+    if (exposure_reaches(meta->detector, meta->grating, meta->filter)) {
+        return 0;
+    }
+    return err_set(err, ERR_INPUT,
+                   "%s: GRATING %s with FILTER %s never reaches DETECTOR %s; only NRS1 "
+                   "holds spectra of it",
+                   meta->filename, meta->grating, meta->filter, meta->detector);
 }

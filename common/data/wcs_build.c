@@ -52,19 +52,7 @@ static int check_detector(const struct exposure_meta *meta, struct err *err)
         return err_set(err, ERR_INPUT, "%s: DETECTOR is '%s'; NRS1 or NRS2 expected",
                        meta->filename, meta->detector);
     }
-    size_t n = strlen(meta->grating);
-    bool medium =
-        strcmp(meta->grating, "PRISM") && n > 0 && meta->grating[n - 1] == 'M';
-    bool prism = strcmp(meta->grating, "PRISM") == 0;
-    bool blue =
-        strcmp(meta->grating, "G140H") == 0 && strcmp(meta->filter, "F070LP") == 0;
-    if (nrs2 && (medium || prism || blue)) {
-        return err_set(err, ERR_INPUT,
-                       "%s: GRATING %s with FILTER %s never reaches DETECTOR NRS2; "
-                       "only NRS1 holds spectra of it",
-                       meta->filename, meta->grating, meta->filter);
-    }
-    return 0;
+    return exposure_check_reaches(meta, err);
 }
 
 static int set_frame(struct wcs *w, const struct exposure_meta *meta, int nx, int ny,

@@ -311,14 +311,14 @@ END_TEST
 
 START_TEST(test_planner_detectors_that_are_reached)
 {
-    ck_assert(planner_reaches("NRS1", "G140M", "F100LP"));
-    ck_assert(!planner_reaches("NRS2", "G140M", "F100LP"));
-    ck_assert(!planner_reaches("NRS2", "G395M", "F290LP"));
-    ck_assert(!planner_reaches("NRS2", "PRISM", "CLEAR"));
-    ck_assert(!planner_reaches("NRS2", "G140H", "F070LP"));
-    ck_assert(planner_reaches("NRS2", "G140H", "F100LP"));
-    ck_assert(planner_reaches("NRS2", "G235H", "F170LP"));
-    ck_assert(planner_reaches("NRS2", "G395H", "F290LP"));
+    ck_assert(exposure_reaches("NRS1", "G140M", "F100LP"));
+    ck_assert(!exposure_reaches("NRS2", "G140M", "F100LP"));
+    ck_assert(!exposure_reaches("NRS2", "G395M", "F290LP"));
+    ck_assert(!exposure_reaches("NRS2", "PRISM", "CLEAR"));
+    ck_assert(!exposure_reaches("NRS2", "G140H", "F070LP"));
+    ck_assert(exposure_reaches("NRS2", "G140H", "F100LP"));
+    ck_assert(exposure_reaches("NRS2", "G235H", "F170LP"));
+    ck_assert(exposure_reaches("NRS2", "G395H", "F290LP"));
     int64_t a = arrive(1, "NRS1", "science"), b = arrive(2, "NRS1", "science");
     strcpy(exposures[0].grating, "G395M");
     strcpy(exposures[1].grating, "G395M");
@@ -360,7 +360,7 @@ START_TEST(test_planner_describe)
     ck_assert_str_eq(e.role, "imprint");
     strcpy(m.grating, "G395M");
     ck_assert_int_eq(planner_describe(&m, "a_rate.fits", &e, &err), ERR_INPUT);
-    ck_assert_ptr_nonnull(strstr(err.message, "NRS1 only"));
+    ck_assert_ptr_nonnull(strstr(err.message, "never reaches DETECTOR NRS2"));
 }
 END_TEST
 

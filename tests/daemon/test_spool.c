@@ -182,7 +182,8 @@ END_TEST
 
 START_TEST(test_spool_detector_without_light_is_rejected)
 {
-    struct exposure *e = support_exposure(64, 48, 1, 1, "NRS2", "F290LP", "G395M");
+    struct exposure *e = support_exposure(64, 48, 1, 1, "NRS1", "F290LP", "G395M");
+    support_ok(header_set_string(&e->primary, "DETECTOR", "NRS2", NULL, &err), &err);
     support_write_rate(support_path(inbox, "m_nrs2_rate.fits"), e);
     exposure_free(e);
     take("m_nrs2_rate.fits", false);
