@@ -378,15 +378,16 @@ int planner_next(const struct queue_group *g, double now, double quiet_seconds,
         return 0;
     }
     struct tally *t = mem_calloc(1, sizeof *t, err);
-    int code = t ? 0 : ERR_NOMEM;
-    if (!code && !(t->done = mem_calloc(g->n_exposures, sizeof *t->done, err))) {
+    if (!t) {
+        return ERR_NOMEM;
+    }
+    int code = 0;
+    if (!(t->done = mem_calloc(g->n_exposures, sizeof *t->done, err))) {
         code = ERR_NOMEM;
     }
     code = code ? code : next_for_group(g, now, quiet_seconds, t, ret, err);
-    if (t) {
-        free(t->done);
-        free(t);
-    }
+    free(t->done);
+    free(t);
     return code;
 }
 

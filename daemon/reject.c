@@ -20,7 +20,7 @@
 static void tame(const char *name, char ret[MAX_NAME + 1])
 {
     size_t n = 0;
-    for (; name[n] && n < MAX_NAME; n++) {
+    for (; n < MAX_NAME && name[n]; n++) {
         char one[3] = {'a', name[n], 0};
         ret[n] = path_is_safe_name(one) ? name[n] : '_';
     }

@@ -48,7 +48,7 @@ static int fast_table(struct fits_in *f, const char *path, struct ref_flat *r,
                       size_t *bytes, struct err *err)
 {
     int hdu;
-    size_t n, n_flat, n_error;
+    size_t n = 0, n_flat = 0, n_error = 0;
     double *um = NULL, *flat = NULL, *error = NULL;
     int code = fits_in_need(f, "FAST_VARIATION", &hdu, err);
     if (!code) {

@@ -101,7 +101,7 @@ static void set_range(struct wcs *w, const struct exposure_meta *meta,
 /* Half the turn that the sensor tells against its zero, degrees. */
 static double tilt_correction(const struct ref_tilt *t, double reading)
 {
-    double in[2] = {reading, t->zero_reading}, out[2];
+    double in[2] = {reading, t->zero_reading}, out[2] = {0};
     const double *const from[1] = {in};
     double *const to[1] = {out};
     transform_eval(t->model, 2, from, to);

@@ -39,7 +39,7 @@ static void slit_to_grating(const struct wcs *w, const struct wcs_slice *s, size
                             const double *x_slit, const double *y_slit,
                             const double *lam_m, double *alpha_in, double *beta_in)
 {
-    double x[WCS_RUN], y[WCS_RUN], x0[WCS_RUN], x1[WCS_RUN], y0[WCS_RUN], y1[WCS_RUN];
+    double x[WCS_RUN], y[WCS_RUN], poly[4][WCS_RUN];
     double *const at[2] = {x, y};
     for (size_t i = 0; i < n; i++) {
         x[i] = x_slit[i] * s->size_x + s->x;
@@ -48,14 +48,14 @@ static void slit_to_grating(const struct wcs *w, const struct wcs_slice *s, size
     const double *const in[2] = {x, y};
     transform_eval(w->slicer_plane.forward, n, in, at);
     transform_eval(s->post->linear, n, in, at);
-    double *const out[4] = {x0, x1, y0, y1};
+    double *const out[4] = {poly[0], poly[1], poly[2], poly[3]};
     transform_eval(s->post->x0, n, in, &out[0]);
     transform_eval(s->post->x1, n, in, &out[1]);
     transform_eval(s->post->y0, n, in, &out[2]);
     transform_eval(s->post->y1, n, in, &out[3]);
     for (size_t i = 0; i < n; i++) {
-        x[i] = x0[i] + x1[i] * lam_m[i];
-        y[i] = y0[i] + y1[i] * lam_m[i];
+        x[i] = poly[0][i] + poly[1][i] * lam_m[i];
+        y[i] = poly[2][i] + poly[3][i] * lam_m[i];
     }
     transform_eval(w->collimator.inverse, n, in, at);
     const double *m = w->to_gwa;
