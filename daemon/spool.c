@@ -109,6 +109,18 @@ static void hide_path(struct err *err, const char *path, const char *name)
     }
 }
 
+/* Can more bytes make an exposure of it? */
+static bool may_become_fits(const char *path)
+{
+    char first[16];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, first, sizeof first);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return n < 0 || fits_may_begin(first, (size_t)n);
+}
+
 /* Is it a usable exposure? Reads headers of the copy only. */
 static enum spool_outcome judge(const char *path, struct work *w)
 {
@@ -118,6 +130,9 @@ static enum spool_outcome judge(const char *path, struct work *w)
     enum spool_outcome bad = SPOOL_INCOMPLETE;
     int code = fits_in_open(path, ERR_INPUT, &f, &r->err);
     fits_in_close(f);
+    if (code && !may_become_fits(path)) {
+        bad = SPOOL_REJECTED;
+    }
     if (!code) {
         bad = SPOOL_REJECTED;
         code = exposure_read_headers(path, &e, &r->err);

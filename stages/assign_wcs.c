@@ -122,33 +122,26 @@ static const struct param params_table_assign_wcs[] = {
      "upper end of a slice, in slice lengths from its centre", false},
 };
 
-static int run(const struct stage_env *env, const struct params *params,
-               struct dataset *data, struct err *err)
+static int one_exposure(const struct stage_env *env, const struct params *params,
+                        struct exposure *e, struct err *err)
 {
     const double y_slit[2] = {params_real(params, "slit_y_low"),
                               params_real(params, "slit_y_high")};
-    size_t n = dataset_n(data);
-    for (size_t i = 0; i < n; i++) {
-        struct exposure *e;
-        int code = dataset_open(data, i, true, &e, err);
-        if (code) {
-            return code;
-        }
-        code = assign_wcs_exposure(env, e, y_slit, true, err);
-        if (!code) {
-            code = write_keywords(e, err);
-        }
-        if (!code && !e->meta.has_velosys) {
-            stage_warn(env, "%s: VELOSYS is missing; wavelengths are not barycentric",
-                       e->meta.filename);
-        }
-        dataset_close(data, i, e);
-        if (code) {
-            return code;
-        }
-        stage_progress(env, (double)(i + 1) / (double)n);
+    int code = assign_wcs_exposure(env, e, y_slit, true, err);
+    if (!code) {
+        code = write_keywords(e, err);
     }
-    return 0;
+    if (!code && !e->meta.has_velosys) {
+        stage_warn(env, "%s: VELOSYS is missing; wavelengths are not barycentric",
+                   e->meta.filename);
+    }
+    return code;
+}
+
+static int run(const struct stage_env *env, const struct params *params,
+               struct dataset *data, struct err *err)
+{
+    return stage_each_exposure(env, params, data, one_exposure, err);
 }
 
 static const char *const reference_types_assign_wcs[] = {

@@ -133,12 +133,7 @@ static int one_exposure(const struct stage_env *env, const struct params *params
 static int run(const struct stage_env *env, const struct params *params,
                struct dataset *data, struct err *err)
 {
-    int code = 0;
-    for (size_t i = 0; !code && i < data->n_exposures; i++) {
-        code = one_exposure(env, params, data->exposures[i], err);
-        stage_progress(env, (double)(i + 1) / (double)data->n_exposures);
-    }
-    return code;
+    return stage_each_exposure(env, params, data, one_exposure, err);
 }
 
 static const char *const types[] = {"photom", "area", NULL};

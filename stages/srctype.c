@@ -50,7 +50,7 @@ static const char *choose(const struct exposure_meta *meta, const struct exposur
     return "EXTENDED";
 }
 
-static int one_exposure(const struct stage_env *env, const char *parameter,
+static int one_exposure(const struct stage_env *env, const struct params *params,
                         struct exposure *e, struct err *err)
 {
     struct exposure_meta *meta = &e->meta;
@@ -62,7 +62,7 @@ static int one_exposure(const struct stage_env *env, const char *parameter,
         code = header_set_string(&e->primary, "SRCTYAPT", meta->source_type_apt,
                                  "Source type from APT (point/extended)", err);
     }
-    const char *type = choose(meta, e, parameter, &why);
+    const char *type = choose(meta, e, params_string(params, "source_type"), &why);
     stage_note(env, "source type %s: %s", type, why);
     snprintf(meta->source_type, sizeof meta->source_type, "%s", type);
     if (!code) {
@@ -75,12 +75,7 @@ static int one_exposure(const struct stage_env *env, const char *parameter,
 static int run(const struct stage_env *env, const struct params *params,
                struct dataset *data, struct err *err)
 {
-    int code = 0;
-    for (size_t i = 0; !code && i < data->n_exposures; i++) {
-        code = one_exposure(env, params_string(params, "source_type"),
-                            data->exposures[i], err);
-    }
-    return code;
+    return stage_each_exposure(env, params, data, one_exposure, err);
 }
 
 static const char *const types[] = {NULL};

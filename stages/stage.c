@@ -74,3 +74,27 @@ void dataset_close(struct dataset *data, size_t i, struct exposure *e)
         data->source->close(data->source->user, i, e);
     }
 }
+
+int stage_each_exposure(const struct stage_env *env, const struct params *params,
+                        struct dataset *data,
+                        int (*one)(const struct stage_env *env,
+                                   const struct params *params, struct exposure *e,
+                                   struct err *err),
+                        struct err *err)
+{
+    size_t n = dataset_n(data);
+    for (size_t i = 0; i < n; i++) {
+        struct exposure *e;
+        int code = dataset_open(data, i, true, &e, err);
+        if (code) {
+            return code;
+        }
+        code = one(env, params, e, err);
+        dataset_close(data, i, e);
+        if (code) {
+            return code;
+        }
+        stage_progress(env, (double)(i + 1) / (double)n);
+    }
+    return 0;
+}

@@ -89,6 +89,17 @@ struct stage {
 };
 
 /*
+ * Run `one` on every exposure of the dataset, one after another, each opened and closed;
+ * progress is told by the share of exposures done. For stages that look at one at a time.
+ */
+int stage_each_exposure(const struct stage_env *env, const struct params *params,
+                        struct dataset *data,
+                        int (*one)(const struct stage_env *env,
+                                   const struct params *params, struct exposure *e,
+                                   struct err *err),
+                        struct err *err);
+
+/*
  * Choose (with override), load and report one reference for one exposure.
  * The caller releases *ret_ref with reference_release.
  */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fitsio.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,10 +106,18 @@ static int open_bytes(struct fits_in *f, struct fits_source *src, struct err *er
     return src->size ? 0 : err_set(err, f->fault, "%s: the file is empty", f->name);
 }
 
+/* cfitsio sets itself up at its first open, and two threads at once may both try. */
+static void begin_cfitsio(void)
+{
+    fits_init_cfitsio();
+}
+
 /* Hand the same bytes to cfitsio: by descriptor, so no name is ever parsed. */
 static int open_cfitsio(struct fits_in *f, struct err *err)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     int status = 0;
+    pthread_once(&once, begin_cfitsio);
     if (f->mem) {
         f->mem_at = f->mem;
         fits_open_memfile(&f->fp, "unpacked", READONLY, &f->mem_at, &f->mem_size, 0,

@@ -179,12 +179,31 @@ static int check_place(const struct walk *w, int place, const char *line,
     return wrong(w, err, what);
 }
 
+bool fits_may_begin(const char *bytes, size_t n)
+{
+    static const char first[] = "SIMPLE  =", gzip[] = "\x1f\x8b", empty[9] = {0};
+    size_t m = n < 9 ? n : 9;
+    return !memcmp(bytes, first, m) || !memcmp(bytes, gzip, m < 2 ? m : 2) ||
+           !memcmp(bytes, empty, m);
+}
+
 /* Read the header blocks of one HDU up to END. */
 static int read_header(struct walk *w, struct err *err)
 {
     char block[FITS_BLOCK + 1];
     block[FITS_BLOCK] = '\0';
     int place = 0;
+    if (w->number == 0) {
+        size_t n = w->src->size < sizeof block ? (size_t)w->src->size : sizeof block;
+        int code = w->src->read_at(w->src->arg, 0, block, n, err);
+        if (code) {
+            return code;
+        }
+        if (!fits_may_begin(block, n)) {
+            return wrong(w, err, "no FITS file: it does not begin with SIMPLE  =");
+        }
+        block[FITS_BLOCK] = '\0';
+    }
     for (uint64_t at = w->hdu.header_at;; at += FITS_BLOCK) {
         if (w->src->size - at < FITS_BLOCK) {
             return wrong(w, err, "the file ends within the header: it is cut short");

@@ -55,4 +55,10 @@ int fits_structure_read(const struct fits_source *src, const char *name, int fau
                         struct fits_structure *ret, struct err *err);
 void fits_structure_done(struct fits_structure *s);
 
+/*
+ * May a file that begins with these n bytes be FITS, plain or gzip, once it is whole? A
+ * file that is still being copied may be short, or hold zeros where nothing has come yet.
+ */
+bool fits_may_begin(const char *bytes, size_t n);
+
 #endif

@@ -192,6 +192,19 @@ START_TEST(test_spool_detector_without_light_is_rejected)
 }
 END_TEST
 
+START_TEST(test_spool_no_fits_is_rejected_at_once)
+{
+    support_write_file(support_path(inbox, "notes_rate.fits"), "dear diary", 10);
+    take("notes_rate.fits", false);
+    ck_assert_int_eq(last.outcome, SPOOL_REJECTED);
+    expect_why("notes_rate.fits", "notes_rate.fits", "SIMPLE");
+    /* what may still become one is waited for */
+    support_write_file(support_path(inbox, "begun_rate.fits"), "SIMPLE", 6);
+    take("begun_rate.fits", false);
+    ck_assert_int_eq(last.outcome, SPOOL_INCOMPLETE);
+}
+END_TEST
+
 START_TEST(test_spool_truncated_is_incomplete_then_rejected)
 {
     put_rate("cut_rate.fits", NULL);
@@ -298,6 +311,7 @@ int main(void)
     tcase_add_test(t, test_spool_same_bytes_under_two_names);
     tcase_add_test(t, test_spool_wrong_exposure_type_is_rejected);
     tcase_add_test(t, test_spool_detector_without_light_is_rejected);
+    tcase_add_test(t, test_spool_no_fits_is_rejected_at_once);
     tcase_add_test(t, test_spool_truncated_is_incomplete_then_rejected);
     tcase_add_test(t, test_spool_hostile_names_and_kinds);
     tcase_add_test(t, test_spool_rejected_names_do_not_collide);
