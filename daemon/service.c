@@ -603,7 +603,7 @@ int service_run(const struct config *config, executor_run run, bool once,
         close_all(s);
     } else {
         uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
-        log_info("ifud %s ready: inbox %s, products %s, %d workers of %d threads",
+        log_info("ifud %s ready: inbox %s, products %s, workers %d, threads of each %d",
                  IFUD_VERSION, s->inbox_folder, s->products_folder,
                  executor_workers(s->executor), s->place.threads);
         notify("READY=1");

@@ -3,7 +3,7 @@
 
 usage: readers.py PRODUCT.fits...      (_cal, _s3d or _x1d)
 
-Needs stdatamodels and specutils. Each reader that is installed opens each product it is
+Needs stdatamodels and specutils; jdaviz where it is installed. Each reader that is installed opens each product it is
 meant for; the cube's FITS keywords and its generalised WCS must agree. Exit 1 on failure.
 """
 import sys
@@ -56,16 +56,25 @@ def check_specutils(path, kind):
     assert np.all(np.diff(spectrum.spectral_axis.value) > 0)
 
 
+def check_jdaviz(path, kind):
+    from jdaviz import Cubeviz, Specviz
+
+    viewer = (Cubeviz if kind == "s3d" else Specviz)()
+    viewer.load(path)
+    with fits.open(path) as hdus:
+        shape = hdus["SCI"].data.shape if kind == "s3d" else hdus["EXTRACT1D"].data["FLUX"].shape
+    assert viewer.app.data_collection[0].shape == shape
+
+
 def main(paths):
     bad = 0
     for path in paths:
         kind = path.removesuffix(".fits").rsplit("_", 1)[-1]
         with fits.open(path) as hdus:
             hdus.verify("exception")
-        for reader in (check_model, check_specutils):
-            if reader is check_specutils and kind == "cal":
+        for name, reader in (("stdatamodels", check_model), ("specutils", check_specutils), ("jdaviz", check_jdaviz)):
+            if kind == "cal" and reader is not check_model:
                 continue
-            name = "stdatamodels" if reader is check_model else "specutils"
             try:
                 reader(path, kind)
                 print(f"{path}: opened by {name}")
