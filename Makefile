@@ -4,7 +4,7 @@
 #   make check      build and run every unit test (tests/*/test_*.c)
 #   make asan       the tests under the address and undefined-behaviour sanitizers
 #   make tsan       the tests under the thread sanitizer
-#   make lint       gcc -fanalyzer, cppcheck and the include-direction check
+#   make lint       cppcheck, include directions, the tour; gcc -fanalyzer as advice
 #   make install    DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc: programs, docs, unit files and,
 #                   where there is none, the configuration (scripts/install does the rest)
 #   make uninstall  the same; configuration and data stay
@@ -88,6 +88,7 @@ asan:
 tsan:
 	$(MAKE) B=build-tsan SANITIZE=tsan check
 
+# gcc 12's analyzer raises false alarms in C: its findings are shown, not counted
 lint: lint-fast
 	$(MAKE) B=build-analyze OPT='-O1 -fanalyzer' WERROR= all 2>&1 | tee build-analyze.log | grep -A4 'Wanalyzer' || true
 

@@ -208,7 +208,7 @@ int job_plan_check_pins(const struct job_plan *plan, struct references *refs,
             const char *path =
                 job_plan_override(plan, plan->recipe->steps[i].name, *type, meta);
             code = references_choose(refs, *type, meta, path, &choice, err);
-            if (!code && pin->sha256[0] && !strcmp(path, pin->path) &&
+            if (!code && pin->sha256[0] && path && !strcmp(path, pin->path) &&
                 strcmp(choice.sha256, pin->sha256)) {
                 code =
                     err_set(err, ERR_REFERENCE,
