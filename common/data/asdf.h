@@ -27,10 +27,9 @@ const struct asdf_node *asdf_root(const struct asdf *a);
 /* A child by a path of keys and indices: "meta.instrument.name", "model.forward.0".
  * NULL if absent. */
 const struct asdf_node *asdf_get(const struct asdf_node *node, const char *path);
-/* Children of a sequence or mapping: count, i-th value, i-th key (mappings only). */
+/* Children of a sequence or mapping: count, i-th value. */
 size_t asdf_count(const struct asdf_node *node);
 const struct asdf_node *asdf_item(const struct asdf_node *node, size_t i);
-const char *asdf_key(const struct asdf_node *node, size_t i);
 bool asdf_is_mapping(const struct asdf_node *node);
 bool asdf_is_sequence(const struct asdf_node *node);
 /* The tag ("tag:stsci.edu:asdf/transform/shift-1.2.0") or "". */

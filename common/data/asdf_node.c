@@ -58,12 +58,6 @@ const struct asdf_node *asdf_item(const struct asdf_node *node, size_t i)
     return node != NULL && i < node->n ? node->items[i] : NULL;
 }
 
-const char *asdf_key(const struct asdf_node *node, size_t i)
-{
-    return node != NULL && node->kind == ASDF_MAPPING && i < node->n ? node->keys[i]
-                                                                     : NULL;
-}
-
 bool asdf_is_mapping(const struct asdf_node *node)
 {
     return node != NULL && node->kind == ASDF_MAPPING;

@@ -166,7 +166,7 @@ void wcs_sky_to_detector(const struct wcs *w, int slice, size_t n, const double 
     double across[WCS_RUN], along[WCS_RUN], lam[WCS_RUN];
     for (size_t i = 0; i < n; i += WCS_RUN) {
         size_t m = run_length(n, i);
-        wcs_run_from_sky(w, m, ra + i, dec + i, lam_um + i, across, along, lam);
+        wcs_sky_to_slicer(w, m, ra + i, dec + i, lam_um + i, across, along, lam);
         wcs_slicer_to_detector(w, slice, m, across, along, lam, x + i, y + i);
     }
 }
