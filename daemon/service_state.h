@@ -11,8 +11,9 @@
 #include "daemon/work.h"
 
 /*
- * What the parts of the service share: service.c (the loop), plan.c (applying the
- * planner) and report.c (answers of the status socket).
+ * What the parts of the service share: service.c (the loop's start and end), signals.c
+ * (signals and the tick), intake.c (settled file to row), dispatch.c (row to worker and
+ * back), plan.c (applying the planner) and report.c (answers of the status socket).
  * Thread: the loop's.
  */
 
@@ -67,8 +68,34 @@ int service_plan_group(struct service *s, const char *group, double quiet_second
 int service_plan_all(struct service *s, bool waiting_only, double quiet_seconds,
                      struct err *err);
 
+/* Close everything, so that the loop ends. */
+void service_close(struct service *s);
+
+/* ---- dispatch.c ---- */
+
 /* Start jobs while workers are idle. */
 void service_dispatch(struct service *s);
+/* Record ends of attempts that the queue has refused before. */
+void dispatch_retry_unsaved(struct service *s);
+/* For the executor; progress and notes come on its workers. */
+void dispatch_on_report(void *service);
+void dispatch_on_progress(void *service, const char *job, const char *stage, int index,
+                          int count, double share);
+void dispatch_on_note(void *service, const char *job, const char *stage,
+                      bool is_warning, const char *line);
+
+/* ---- intake.c: for the inbox and the spool ---- */
+
+bool intake_on_settled(void *service, const struct inbox_file *file);
+void intake_on_trouble(void *service, const char *message);
+void intake_on_spooled(void *service, const struct spool_result *result);
+
+/* ---- signals.c ---- */
+
+void signals_on_signal(uv_signal_t *handle, int number);
+void signals_on_tick(uv_timer_t *timer);
+
+/* ---- report.c ---- */
 
 /* Answer one request of the status socket: one line of JSON, or NULL without memory. */
 char *report_answer(void *service, const char *request, size_t n, bool is_owner);
