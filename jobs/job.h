@@ -92,9 +92,10 @@ struct job_result {
 void job_result_done(struct job_result *result);
 
 /*
- * Run: read the inputs, run the stages in order, write the products beside their place
- * under the attempt's name, fsync, rename, fsync the folder, and write the manifest
- * beside them (<product>_<recipe>_manifest.json).
+ * Run: read the inputs, run the stages in order, write the products and the manifest
+ * (<product>_<recipe>_manifest.json) beside their place under the attempt's name and
+ * fsync them as the stages end. Once all have succeeded everything is renamed and the
+ * folder fsynced; a run that fails or is cancelled publishes nothing.
  * refs is shared (one per process); par may be NULL.
  */
 int job_run(const struct job *job, struct references *refs, struct par *par,

@@ -2,6 +2,7 @@
 #define IFUD_JOBS_JOB_CONTEXT_H
 
 #include <stdbool.h>
+#include "common/base/publish.h"
 #include "common/data/provenance.h"
 #include "jobs/job.h"
 #include "jobs/job_plan.h"
@@ -21,9 +22,9 @@ struct job_context {
     struct job_result *result;
 
     struct provenance provenance;
-    char *base;          /* product name without suffix */
-    char *manifest;      /* canonical text */
-    bool manifest_there; /* published beside the products */
+    char *base;             /* product name without suffix */
+    char *manifest;         /* canonical text */
+    struct publish_set set; /* what was written; published when all has succeeded */
 
     struct dataset data;
     int step;         /* being run */
@@ -42,12 +43,15 @@ struct stage_env job_context_env(struct job_context *c, const char *name);
 int job_set_status(const struct job_context *c, struct header *primary,
                    struct err *err);
 
-/* Publish what the step has made: cube or spectrum if they are new, else the exposure.
+/* Write what the step has made: cube or spectrum if they are new, else the exposure.
  * With the spectrum goes a picture of it and its cube, <product>_quicklook.png. */
 int job_write_exposure(struct job_context *c, struct exposure *e, const char *suffix,
                        struct err *err);
 int job_write_cube(struct job_context *c, const char *suffix, struct err *err);
 int job_write_spectrum(struct job_context *c, const char *suffix, struct err *err);
+
+/* The run has succeeded: all that was written appears. On failure nothing does. */
+int job_publish(struct job_context *c, struct err *err);
 
 /* ---- job_source.c ---- */
 

@@ -4,7 +4,6 @@
 
 #include "common/base/mem.h"
 #include "common/base/path.h"
-#include "common/base/publish.h"
 #include "common/base/sha256.h"
 #include "common/data/cube_io.h"
 #include "common/data/exposure_io.h"
@@ -27,8 +26,9 @@ int job_set_status(const struct job_context *c, struct header *primary, struct e
     return code;
 }
 
-static int add_product(struct job_context *c, const char *path, const char *suffix,
-                       struct err *err)
+/* Remember a part that is written; its path is where it will appear. */
+static int add_product(struct job_context *c, const struct publish *part,
+                       const char *suffix, struct err *err)
 {
     struct job_result *r = c->result;
     uint64_t bytes = 0;
@@ -40,65 +40,65 @@ static int add_product(struct job_context *c, const char *path, const char *suff
     r->products = grown;
     struct job_product *p = &grown[r->n_products];
     *p = (struct job_product){0};
-    p->path = mem_strdup(path, err);
+    p->path = mem_strdup(part->final_path, err);
     if (!p->path) {
         return ERR_NOMEM;
     }
     r->n_products++;
     strncpy(p->suffix, suffix, sizeof p->suffix - 1);
-    int code = sha256_file(path, p->sha256, &bytes, err);
+    int code = sha256_file(part->part_path, p->sha256, &bytes, err);
     p->bytes = bytes;
     return code;
 }
 
 /* The manifest goes first: no product stands there without one. */
-static int publish_manifest(struct job_context *c, struct err *err)
+static int write_manifest(struct job_context *c, struct err *err)
 {
-    if (c->manifest_there) {
+    if (c->set.n) {
         return 0;
     }
     char *name = mem_printf(err, "%s_%s_manifest.json", c->base, c->plan.recipe->name);
-    int code = name ? publish_bytes(c->job->output_folder, name, c->job->attempt,
-                                    c->manifest, strlen(c->manifest), err)
-                    : ERR_NOMEM;
-    c->manifest_there = !code;
+    int code =
+        name ? publish_set_bytes(&c->set, c->job->output_folder, name, c->job->attempt,
+                                 c->manifest, strlen(c->manifest), err)
+             : ERR_NOMEM;
     free(name);
     return code;
 }
 
 enum kind { EXPOSURE, CUBE, SPECTRUM, PICTURE };
 
-/* Write one file beside its place and publish it. */
+/* Write one file beside its place, to the disk. */
 static int write_product(struct job_context *c, enum kind kind, struct exposure *e,
                          const char *suffix, struct err *err)
 {
-    struct publish p = {0};
+    size_t i = 0;
     char *name =
         mem_printf(err, "%s_%s.%s", c->base, suffix, kind == PICTURE ? "png" : "fits");
-    int code = name ? publish_manifest(c, err) : ERR_NOMEM;
+    int code = name ? write_manifest(c, err) : ERR_NOMEM;
     if (!code) {
-        code = publish_begin(c->job->output_folder, name, c->job->attempt, &p, err);
+        code = publish_set_begin(&c->set, c->job->output_folder, name, c->job->attempt,
+                                 &i, err);
     }
+    const char *path = code ? NULL : c->set.parts[i].part_path;
     if (!code && kind == EXPOSURE) {
-        code = exposure_write(e, p.part_path, name, &c->provenance, err);
+        code = exposure_write(e, path, name, &c->provenance, err);
     } else if (!code && kind == CUBE) {
-        code = cube_write(c->data.cube, p.part_path, name, &c->provenance, err);
+        code = cube_write(c->data.cube, path, name, &c->provenance, err);
     } else if (!code && kind == SPECTRUM) {
-        code = spectrum_write(c->data.spectrum, p.part_path, name, &c->provenance, err);
+        code = spectrum_write(c->data.spectrum, path, name, &c->provenance, err);
     } else if (!code) {
-        code = quicklook_write(c->data.cube, c->data.spectrum, p.part_path, err);
+        code = quicklook_write(c->data.cube, c->data.spectrum, path, err);
     }
-    char *final = code ? NULL : mem_strdup(p.final_path, err);
-    if (!code) {
-        code = final ? publish_commit(&p, err) : ERR_NOMEM;
-    }
-    if (!code) {
-        code = add_product(c, final, suffix, err);
-    }
-    publish_abort(&p);
-    free(final);
+    code = code ? code : publish_set_sync(&c->set, i, err);
+    code = code ? code : add_product(c, &c->set.parts[i], suffix, err);
     free(name);
     return code;
+}
+
+int job_publish(struct job_context *c, struct err *err)
+{
+    return publish_set_commit(&c->set, err);
 }
 
 int job_write_exposure(struct job_context *c, struct exposure *e, const char *suffix,

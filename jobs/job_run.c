@@ -300,6 +300,28 @@ static int run_steps(struct job_context *c, struct err *err)
     return code;
 }
 
+/* A last look at the cancellation, then all appears. */
+static int publish(struct job_context *c, struct err *err)
+{
+    int code = c->cancel && atomic_load(c->cancel)
+                   ? err_set(err, ERR_CANCELLED, "stopped before publishing")
+                   : job_publish(c, err);
+    if (code) {
+        strcpy(c->result->failed_stage, "publish");
+    }
+    return code;
+}
+
+static void drop_products(struct job_result *r)
+{
+    for (size_t i = 0; i < r->n_products; i++) {
+        free(r->products[i].path);
+    }
+    free(r->products);
+    r->products = NULL;
+    r->n_products = 0;
+}
+
 int job_run(const struct job *job, struct references *refs, struct par *par,
             const atomic_bool *cancel, const struct job_events *events,
             struct job_result *ret, struct err *err)
@@ -328,6 +350,11 @@ int job_run(const struct job *job, struct references *refs, struct par *par,
     } else {
         note_timing(ret, "read", seconds() - begun, 0);
         code = run_steps(&c, err);
+        code = code ? code : publish(&c, err);
+    }
+    if (code) { /* nothing was published */
+        publish_set_abort(&c.set);
+        drop_products(ret);
     }
     free_exposures(&c);
     cube_free(c.data.cube);

@@ -1,5 +1,6 @@
 #include "common/base/publish.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -100,6 +101,138 @@ static int write_all(const char *path, const void *data, size_t n, struct err *e
         code = err_set(err, ERR_IO, "%s: cannot close: %s", path, strerror(errno));
     }
     return code;
+}
+
+/* ---- several at once ---- */
+
+/* Where a name stands in the set; set->n if it does not. */
+static size_t place_of(const struct publish_set *set, const char *final_path)
+{
+    size_t i = 0;
+    while (i < set->n && strcmp(set->parts[i].final_path, final_path) != 0) {
+        i++;
+    }
+    return i;
+}
+
+int publish_set_begin(struct publish_set *set, const char *folder, const char *name,
+                      int attempt, size_t *ret_i, struct err *err)
+{
+    struct publish p = {0};
+    struct publish *more = mem_realloc(set->parts, set->n + 1, sizeof *more, err);
+    if (!more) {
+        return ERR_NOMEM;
+    }
+    set->parts = more;
+    int code = publish_begin(folder, name, attempt, &p, err);
+    if (code) {
+        return code;
+    }
+    *ret_i = place_of(set, p.final_path);
+    if (*ret_i < set->n) {
+        publish_abort(&set->parts[*ret_i]);
+    } else {
+        set->n++;
+    }
+    set->parts[*ret_i] = p;
+    return 0;
+}
+
+int publish_set_sync(struct publish_set *set, size_t i, struct err *err)
+{
+    return sync_path(set->parts[i].part_path, O_NOFOLLOW, err);
+}
+
+int publish_set_bytes(struct publish_set *set, const char *folder, const char *name,
+                      int attempt, const void *data, size_t n, struct err *err)
+{
+    size_t i;
+    int code = publish_set_begin(set, folder, name, attempt, &i, err);
+    code = code ? code : write_all(set->parts[i].part_path, data, n, err);
+    return code ? code : publish_set_sync(set, i, err);
+}
+
+/* The folder of part i, unless an earlier part lies there too: NULL in *ret. */
+static int new_folder(const struct publish_set *set, size_t i, char **ret,
+                      struct err *err)
+{
+    char *folder = path_folder(set->parts[i].final_path, err);
+    int code = folder ? 0 : ERR_NOMEM;
+    for (size_t k = 0; k < i && folder && !code; k++) {
+        char *other = path_folder(set->parts[k].final_path, err);
+        code = other ? 0 : ERR_NOMEM;
+        if (other && !strcmp(folder, other)) {
+            free(folder);
+            folder = NULL;
+        }
+        free(other);
+    }
+    *ret = folder;
+    return code;
+}
+
+static int sync_folders(const struct publish_set *set, struct err *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < set->n && !code; i++) {
+        char *folder = NULL;
+        code = new_folder(set, i, &folder, err);
+        if (!code && folder) {
+            code = sync_path(folder, O_DIRECTORY, err);
+        }
+        free(folder);
+    }
+    return code;
+}
+
+int publish_set_commit(struct publish_set *set, struct err *err)
+{
+    int code = 0;
+    size_t done = 0;
+    while (done < set->n && !code) {
+        const struct publish *p = &set->parts[done];
+        if (rename(p->part_path, p->final_path)) {
+            code = err_set(err, ERR_IO, "%s: cannot rename it to %s: %s", p->part_path,
+                           path_base(p->final_path), strerror(errno));
+        } else {
+            done++;
+        }
+    }
+    code = code ? code : sync_folders(set, err);
+    for (size_t i = 0; i < done && code; i++) {
+        unlink(set->parts[i].final_path);
+    }
+    publish_set_abort(set);
+    return code;
+}
+
+void publish_set_abort(struct publish_set *set)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        publish_abort(&set->parts[i]);
+    }
+    free(set->parts);
+    *set = (struct publish_set){0};
+}
+
+size_t publish_sweep(const char *folder, const char *prefix, int attempt)
+{
+    char end[32] = ".part";
+    if (attempt) {
+        snprintf(end, sizeof end, ".%d.part", attempt);
+    }
+    DIR *dir = opendir(folder);
+    size_t n = 0;
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        if (e->d_name[0] == '.' && !strncmp(e->d_name + 1, prefix, strlen(prefix)) &&
+            path_has_suffix(e->d_name, end)) {
+            n += unlinkat(dirfd(dir), e->d_name, 0) == 0;
+        }
+    }
+    if (dir) {
+        closedir(dir);
+    }
+    return n;
 }
 
 int publish_bytes(const char *folder, const char *name, int attempt, const void *data,

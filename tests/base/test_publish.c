@@ -114,6 +114,72 @@ START_TEST(test_publish_refuses_unsafe_names)
 }
 END_TEST
 
+/* Add a file with its own name as text. */
+static void add(struct publish_set *set, const char *name)
+{
+    support_ok(publish_set_bytes(set, folder, name, 4, name, strlen(name), &err), &err);
+}
+
+START_TEST(test_publish_set_appears_together)
+{
+    struct publish_set set = {0};
+    size_t i;
+    add(&set, "a_cal.fits");
+    support_ok(publish_set_begin(&set, folder, "a_s3d.fits", 4, &i, &err), &err);
+    ck_assert_uint_eq(i, 1);
+    support_write_file(set.parts[i].part_path, "cube", 4);
+    support_ok(publish_set_sync(&set, i, &err), &err);
+    add(&set, "a_cal.fits"); /* once more: one file */
+    ck_assert_uint_eq(set.n, 2);
+    ck_assert(!exists("a_cal.fits") && !exists("a_s3d.fits"));
+    support_ok(publish_set_commit(&set, &err), &err);
+    check_text("a_cal.fits", "a_cal.fits");
+    check_text("a_s3d.fits", "cube");
+    ck_assert_uint_eq(set.n, 0);
+    ck_assert_uint_eq(publish_sweep(folder, "", 0), 0); /* no part is left */
+}
+END_TEST
+
+START_TEST(test_publish_set_abort_publishes_nothing)
+{
+    struct publish_set set = {0};
+    add(&set, "a");
+    add(&set, "b");
+    publish_set_abort(&set);
+    publish_set_abort(&set); /* harmless */
+    ck_assert(!exists("a") && !exists("b") && !exists(".a.4.part"));
+}
+END_TEST
+
+START_TEST(test_publish_set_is_all_or_nothing)
+{
+    struct publish_set set = {0};
+    add(&set, "a");
+    add(&set, "b");
+    add(&set, "c");
+    ck_assert_int_eq(mkdir(support_path(folder, "b"), 0700), 0); /* in the way */
+    ck_assert_int_eq(publish_set_commit(&set, &err), ERR_IO);
+    ck_assert_ptr_nonnull(strstr(err.message, ".b.4.part"));
+    ck_assert(!exists("a") && !exists("c"));
+    ck_assert_uint_eq(publish_sweep(folder, "", 0), 0);
+}
+END_TEST
+
+START_TEST(test_publish_sweep_takes_the_parts_of_one_attempt)
+{
+    static const char *const names[] = {".x_cal.fits.1.part", ".x_cal.fits.11.part",
+                                        ".y_cal.fits.1.part", "x_cal.fits.1.part"};
+    for (int i = 0; i < 4; i++) {
+        support_write_file(support_path(folder, names[i]), "x", 1);
+    }
+    ck_assert_uint_eq(publish_sweep(folder, "x_", 1), 1);
+    ck_assert(!exists(names[0]) && exists(names[1]) && exists(names[2]));
+    ck_assert_uint_eq(publish_sweep(folder, "x_", 0), 1);
+    ck_assert(!exists(names[1]) && exists(names[2]) && exists(names[3]));
+    ck_assert_uint_eq(publish_sweep(support_path(folder, "none"), "", 0), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("publish");
@@ -125,6 +191,10 @@ int main(void)
     tcase_add_test(t, test_publish_clears_what_the_same_attempt_left);
     tcase_add_test(t, test_publish_fails_cleanly);
     tcase_add_test(t, test_publish_refuses_unsafe_names);
+    tcase_add_test(t, test_publish_set_appears_together);
+    tcase_add_test(t, test_publish_set_abort_publishes_nothing);
+    tcase_add_test(t, test_publish_set_is_all_or_nothing);
+    tcase_add_test(t, test_publish_sweep_takes_the_parts_of_one_attempt);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

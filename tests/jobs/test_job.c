@@ -199,6 +199,45 @@ START_TEST(test_job_run_failures_leave_no_product)
 }
 END_TEST
 
+struct late {
+    atomic_bool cancel, wrote;
+    const char *part;
+};
+
+/* Once the stage's product is written, and before anything is published. */
+static void cancel_after_stage(void *user, const char *stage, int index, int count,
+                               double share)
+{
+    struct late *late = user;
+    if (!strcmp(stage, "srctype") && index + 1 == count && share >= 1) {
+        atomic_store(&late->wrote, access(late->part, F_OK) == 0);
+        atomic_store(&late->cancel, true);
+    }
+}
+
+START_TEST(test_job_run_publishes_all_or_nothing)
+{
+    char *folder = support_folder();
+    struct job job = small_job(folder);
+    struct job_result result;
+    struct references *refs = NULL;
+    struct err err = {0};
+    struct late late = {.part =
+                            support_path(folder, "out/.jw1_nrs1_srctype.fits.1.part")};
+    const struct job_events events = {.stage = cancel_after_stage, .user = &late};
+    support_ok(references_open(NULL, 0, &refs, &err), &err);
+    ck_assert_int_eq(job_run(&job, refs, NULL, &late.cancel, &events, &result, &err),
+                     ERR_CANCELLED);
+    ck_assert(atomic_load(&late.wrote));
+    ck_assert_uint_eq(result.n_products, 0);
+    ck_assert_int_eq(rmdir(support_path(folder, "out")), 0); /* it is empty */
+    references_close(refs);
+    job_result_done(&result);
+    job_done(&job);
+    support_remove(folder);
+}
+END_TEST
+
 /* With everything on, the first reference that is missing is named at once. */
 START_TEST(test_job_pin_names_what_is_missing)
 {
@@ -267,6 +306,7 @@ int main(void)
     tcase_add_test(t, test_job_product_names);
     tcase_add_test(t, test_job_run_writes_product_and_manifest);
     tcase_add_test(t, test_job_run_failures_leave_no_product);
+    tcase_add_test(t, test_job_run_publishes_all_or_nothing);
     tcase_add_test(t, test_job_pin_names_what_is_missing);
     tcase_add_test(t, test_job_plan_refuses);
     suite_add_tcase(s, t);
