@@ -126,6 +126,12 @@ const struct param config_table[] = {
      .choices = "debug|info|warning|error",
      .unit = "",
      .doc = "Log lines below this level are dropped"},
+    {.name = "log_file",
+     .type = PARAM_STRING,
+     .fallback = "none",
+     .may_be_none = true,
+     .unit = "path",
+     .doc = "Log lines are appended to this file; none: standard error or the journal"},
 };
 
 const size_t config_table_n = sizeof config_table / sizeof *config_table;

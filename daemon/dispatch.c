@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "daemon/messages.h"
 #include "daemon/service_state.h"
 
 /* Where a failed attempt goes. */
@@ -73,14 +74,18 @@ static bool ended(struct service *s, struct executor_report *r)
                         err.message);
         return false;
     }
+    const char *id = message_id_of_job(job_state_name(job.state));
+    struct log_fields about = {.job = job.name, .attempt = job.attempt};
     if (job.state == JOB_DONE) {
-        log_info("job %s done in %.1f s, %zu products", job.name, r->seconds,
-                 r->result.n_products);
+        log_event(LOG_LEVEL_INFO, id, &about, "job %s done in %.1f s, %zu products",
+                  job.name, r->seconds, r->result.n_products);
     } else if (r->code == ERR_CANCELLED) {
-        log_info("job %s stopped, will run again", job.name);
+        log_event(LOG_LEVEL_INFO, id, &about, "job %s stopped, will run again",
+                  job.name);
     } else {
-        log_error("job %s %s at stage %s: %s", job.name, job_state_name(job.state),
-                  *r->result.failed_stage ? r->result.failed_stage : "-",
+        about.stage = r->result.failed_stage;
+        log_event(LOG_LEVEL_ERROR, id, &about, "job %s %s at stage %s: %s", job.name,
+                  job_state_name(job.state), *about.stage ? about.stage : "-",
                   r->err.message);
     }
     executor_report_done(r);
@@ -125,7 +130,9 @@ static int start_job(struct service *s, const struct queue_job *next, struct err
         }
         return 0;
     }
-    log_info("job %s started, attempt %d", row.name, row.attempt);
+    log_event(LOG_LEVEL_INFO, message_id(MESSAGE_JOB_STARTED),
+              &(struct log_fields){.job = row.name, .attempt = row.attempt},
+              "job %s started, attempt %d", row.name, row.attempt);
     executor_start(s->executor, row.id, &job);
     return 0;
 }
@@ -163,14 +170,18 @@ void dispatch_on_progress(void *user, const char *job, const char *stage, int in
                           int count, double share)
 {
     (void)user;
-    log_info("job %s stage %s (%d of %d) %3.0f %%", job, stage, index + 1, count,
-             100.0 * share);
+    log_event(LOG_LEVEL_INFO, message_id(MESSAGE_JOB_STAGE),
+              &(struct log_fields){.job = job, .stage = stage},
+              "job %s stage %s (%d of %d) %3.0f %%", job, stage, index + 1, count,
+              100.0 * share);
 }
 
 void dispatch_on_note(void *user, const char *job, const char *stage, bool is_warning,
                       const char *line)
 {
     (void)user;
-    log_at(is_warning ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "job %s stage %s: %s", job,
-           stage, line);
+    log_event(is_warning ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+              message_id(MESSAGE_JOB_NOTE),
+              &(struct log_fields){.job = job, .stage = stage}, "job %s stage %s: %s",
+              job, stage, line);
 }

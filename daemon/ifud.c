@@ -62,16 +62,13 @@ static int print_config(const struct config *config)
 
 static int serve(const struct config *config, bool once)
 {
-    static const char *const levels[] = {"debug", "info", "warning", "error"};
-    const char *level = params_string(config->values, "log_level");
+    const char *file = params_string(config->values, "log_file");
     struct err err = {0};
     long held = 0;
-    for (int i = 0; i < 4; i++) {
-        if (!strcmp(level, levels[i])) {
-            log_set_level((enum log_level)i);
-        }
-    }
-    if (fits_check_library(&err) || service_run(config, run_job, once, &held, &err)) {
+    log_set_level_name(params_string(config->values, "log_level"));
+    log_use_journal(NULL);
+    if ((file && log_open_file(file, &err)) || fits_check_library(&err) ||
+        service_run(config, run_job, once, &held, &err)) {
         log_error("%s", err.message);
         return 1;
     }

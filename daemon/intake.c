@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "daemon/messages.h"
 #include "daemon/service_state.h"
 
 #define RETRY_INTAKE_SECONDS 10.0
@@ -68,9 +69,12 @@ static void take(struct service *s, const struct spool_result *r)
         inbox_again(s->inbox, r->name, RETRY_INTAKE_SECONDS);
         return;
     }
-    log_info(twice ? "exposure %s came again (%s, %.12s)"
-                   : "exposure %s accepted (%s, %.12s)",
-             r->name, r->exposure.role, r->exposure.sha256);
+    log_event(
+        LOG_LEVEL_INFO,
+        message_id(twice ? MESSAGE_EXPOSURE_DUPLICATE : MESSAGE_EXPOSURE_ACCEPTED),
+        &(struct log_fields){.exposure = r->exposure.name},
+        "exposure %s %s (%s, %.12s)", r->name, twice ? "came again" : "accepted",
+        r->exposure.role, r->exposure.sha256);
     if (spool_clear(s->spool, r->name, &r->st)) {
         inbox_gone(s->inbox, r->name);
     } else {
@@ -97,7 +101,9 @@ void intake_on_spooled(void *user, const struct spool_result *r)
         inbox_incomplete(s->inbox, r->name);
         break;
     case SPOOL_REJECTED:
-        log_warning("rejected: %s", r->err.message);
+        log_event(LOG_LEVEL_WARNING, message_id(MESSAGE_FILE_REJECTED),
+                  &(struct log_fields){.exposure = r->name}, "rejected: %s",
+                  r->err.message);
         if (queue_note_file(s->queue, 0, "rejected", r->err.message, service_now(),
                             &err)) {
             service_trouble(s, "cannot record that %s was rejected: %s", r->name,

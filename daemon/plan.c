@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "daemon/planner.h"
+#include "daemon/messages.h"
 #include "daemon/service_state.h"
 
 static int add_job(struct service *s, const struct queue_group *g, const char *group,
@@ -23,7 +24,8 @@ static int add_job(struct service *s, const struct queue_group *g, const char *g
     job.exposure = is_spec2 ? from->id : 0;
     int code = queue_add_job(s->queue, &job, now, &row, err);
     if (!code) {
-        log_info("job %s planned", row.name);
+        log_event(LOG_LEVEL_INFO, message_id(MESSAGE_JOB_PLANNED),
+                  &(struct log_fields){.job = row.name}, "job %s planned", row.name);
     }
     return code;
 }

@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/path.h"
+#include "daemon/messages.h"
 #include "daemon/notify.h"
 #include "daemon/service_state.h"
 
@@ -45,7 +46,7 @@ void service_trouble(struct service *s, const char *fmt, ...)
     struct service_trouble *t = &s->troubles[s->n_troubles++ % SERVICE_TROUBLES];
     t->at = service_now();
     memcpy(t->message, message, sizeof message);
-    log_error("%s", message);
+    log_event(LOG_LEVEL_ERROR, message_id(MESSAGE_TROUBLE), NULL, "%s", message);
 }
 
 /* ---- start and end ---- */
@@ -64,7 +65,7 @@ void service_close(struct service *s)
     s->inbox = NULL;
     s->spool = NULL;
     s->executor = NULL;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < SERVICE_SIGNALS; i++) {
         uv_close((uv_handle_t *)&s->signals[i], NULL);
     }
     uv_close((uv_handle_t *)&s->tick, NULL);
@@ -215,7 +216,7 @@ static void release(struct service *s)
 int service_run(const struct config *config, executor_run run, bool once,
                 long *ret_held, struct err *err)
 {
-    static const int numbers[3] = {SIGTERM, SIGINT, SIGHUP};
+    static const int numbers[SERVICE_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
     struct service *s = mem_calloc(1, sizeof *s, err);
     if (!s) {
         return ERR_NOMEM;
@@ -228,7 +229,7 @@ int service_run(const struct config *config, executor_run run, bool once,
     uv_loop_init(&s->loop);
     uv_timer_init(&s->loop, &s->tick);
     s->tick.data = s;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < SERVICE_SIGNALS; i++) {
         uv_signal_init(&s->loop, &s->signals[i]);
         s->signals[i].data = s;
         uv_signal_start(&s->signals[i], signals_on_signal, numbers[i]);
@@ -242,9 +243,11 @@ int service_run(const struct config *config, executor_run run, bool once,
         service_close(s);
     } else {
         uv_timer_start(&s->tick, signals_on_tick, TICK_MS, TICK_MS);
-        log_info("ifud %s ready: inbox %s, products %s, workers %d, threads of each %d",
-                 IFUD_VERSION, s->inbox_folder, s->products_folder,
-                 executor_workers(s->executor), s->place.threads);
+        log_event(
+            LOG_LEVEL_INFO, message_id(MESSAGE_READY), NULL,
+            "ifud %s ready: inbox %s, products %s, workers %d, threads of each %d",
+            IFUD_VERSION, s->inbox_folder, s->products_folder,
+            executor_workers(s->executor), s->place.threads);
         notify("READY=1");
         service_dispatch(s);
     }
@@ -253,8 +256,9 @@ int service_run(const struct config *config, executor_run run, bool once,
     struct queue_counts counts;
     if (!code && !(code = queue_count(s->queue, &counts, err))) {
         *ret_held = counts.jobs[JOB_HELD] + counts.jobs[JOB_QUARANTINED];
-        log_info("ifud stopped: %ld jobs queued, %ld waiting, %ld held",
-                 counts.jobs[JOB_QUEUED], counts.jobs[JOB_WAITING], *ret_held);
+        log_event(LOG_LEVEL_INFO, message_id(MESSAGE_STOPPED), NULL,
+                  "ifud stopped: %ld jobs queued, %ld waiting, %ld held",
+                  counts.jobs[JOB_QUEUED], counts.jobs[JOB_WAITING], *ret_held);
     }
     release(s);
     return code;

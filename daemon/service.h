@@ -16,6 +16,7 @@
  *
  * SIGTERM, SIGINT: take nothing more in, stop after the running stages; again: stop
  * between two pieces of them. SIGHUP: list the inbox and the references anew.
+ * SIGUSR1: open the log file anew.
  * Thread: the caller's, which becomes the loop's. Test: tests/e2e/test_daemon.c
  */
 

@@ -18,6 +18,7 @@
  */
 
 #define SERVICE_TROUBLES 16
+#define SERVICE_SIGNALS 4
 
 struct
     service_trouble { /* something an operator should know that is no job's failure */
@@ -37,7 +38,7 @@ struct service {
     struct executor *executor;
     struct status *status;
     struct references *references;
-    uv_signal_t signals[3];
+    uv_signal_t signals[SERVICE_SIGNALS];
     uv_timer_t tick;
     int lock;
     bool once, stopping, closing;

@@ -30,16 +30,31 @@ static void stop(struct service *s)
     executor_cancel(s->executor, 0, true);
 }
 
+static void reopen_log(struct service *s)
+{
+    struct err err = {0};
+    if (log_reopen(&err)) {
+        service_trouble(s, "%s", err.message);
+    } else {
+        log_info("the log is opened anew");
+    }
+}
+
 void signals_on_signal(uv_signal_t *handle, int number)
 {
     struct service *s = handle->data;
-    if (number != SIGHUP) {
+    switch (number) {
+    case SIGHUP:
+        log_info("listing the inbox and the references anew");
+        executor_rescan_references(s->executor);
+        inbox_rescan(s->inbox);
+        break;
+    case SIGUSR1:
+        reopen_log(s);
+        break;
+    default:
         stop(s);
-        return;
     }
-    log_info("listing the inbox and the references anew");
-    executor_rescan_references(s->executor);
-    inbox_rescan(s->inbox);
 }
 
 void signals_on_tick(uv_timer_t *timer)
