@@ -1,6 +1,7 @@
 #include "config/config.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,8 +138,26 @@ static int fill(struct config *c, json_t *root, struct err *err)
             return code;
         }
     }
+    int64_t group;
     int code = check_settings(c, "spec2_settings", err);
-    return code ? code : check_settings(c, "spec3_settings", err);
+    code = code ? code : check_settings(c, "spec3_settings", err);
+    return code ? code : config_socket_group(c, &group, err);
+}
+
+int config_socket_group(const struct config *config, int64_t *ret, struct err *err)
+{
+    const char *name = params_string(config->values, "socket_group");
+    struct group group, *found = NULL;
+    char buffer[65536];
+    int rc = name ? getgrnam_r(name, &group, buffer, sizeof buffer, &found) : 0;
+    if (name && !found) {
+        return err_set(err, ERR_PARAM,
+                       "socket_group '%.60s' is no group of this machine%s%s; give a "
+                       "group's name, or null",
+                       name, rc ? ": " : "", rc ? strerror(rc) : "");
+    }
+    *ret = found ? (int64_t)group.gr_gid : -1;
+    return 0;
 }
 
 int config_parse(const char *json, const char *name, struct config **ret,

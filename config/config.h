@@ -2,6 +2,7 @@
 #define IFUD_CONFIG_CONFIG_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include "common/base/err.h"
 #include "common/base/params.h"
 
@@ -47,6 +48,12 @@ char **config_strings(const struct config *config, const char *name, size_t *ret
 
 /* Inner threads per worker: as configured, or the cores divided among the workers. */
 int config_inner_threads(const struct config *config, int cores);
+
+/*
+ * The number of the group `socket_group`, -1 if it is none. ERR_PARAM if this machine has
+ * no such group; config_read has checked it.
+ */
+int config_socket_group(const struct config *config, int64_t *ret, struct err *err);
 
 /* Every key with its value, as JSON that config_read takes back. The caller frees. */
 char *config_to_json(const struct config *config, struct err *err);

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "daemon/planner.h"
+#include "daemon/request.h"
 #include "daemon/service_state.h"
 
 #define SHOWN_PROBLEMS 20
@@ -283,14 +284,11 @@ static json_t *show(struct service *s, const char *name, struct err *err)
     return o;
 }
 
-static json_t *events(struct service *s, const json_t *request, struct err *err)
+static json_t *events(struct service *s, const struct request *r, struct err *err)
 {
-    const json_t *after = json_object_get(request, "after");
-    const json_t *limit = json_object_get(request, "limit");
-    const char *job = json_string_value(json_object_get(request, "job"));
-    json_int_t n = limit ? json_integer_value(limit) : 50;
+    int64_t n = r->limit ? r->limit : 50;
     n = n < 1 ? 1 : n > MAX_EVENTS ? MAX_EVENTS : n;
-    json_t *list = event_list(s, after ? json_integer_value(after) : -n, job ? job : "",
+    json_t *list = event_list(s, r->has_after ? r->after : -n, r->job ? r->job : "",
                               (size_t)n, err);
     if (!list) {
         return NULL;
@@ -337,25 +335,23 @@ char *report_answer(void *service, const char *request, size_t n, bool is_owner)
 {
     struct service *s = service;
     struct err err = {0};
-    json_t *in = json_loadb(request, n, JSON_REJECT_DUPLICATES, NULL), *out = NULL;
-    const char *verb = json_string_value(json_object_get(in, "request"));
-    const char *job = json_string_value(json_object_get(in, "job"));
-    if (!verb) {
-        err_set(&err, ERR_PARAM,
-                "give one JSON object with \"request\": status, show, events or retry");
-    } else if (!strcmp(verb, "status")) {
+    struct request in = {0};
+    json_t *out = NULL;
+    if (request_parse(request, n, &in, &err)) {
+        /* err says what is wrong */
+    } else if (!strcmp(in.verb, "status")) {
         out = status(s, &err);
-    } else if (!strcmp(verb, "show") && job) {
-        out = show(s, job, &err);
-    } else if (!strcmp(verb, "retry") && job) {
-        out = retry(s, job, is_owner, &err);
-    } else if (!strcmp(verb, "show") || !strcmp(verb, "retry")) {
-        err_set(&err, ERR_PARAM, "%s needs \"job\": its name or number", verb);
-    } else if (!strcmp(verb, "events")) {
-        out = events(s, in, &err);
+    } else if (!strcmp(in.verb, "show") && in.job) {
+        out = show(s, in.job, &err);
+    } else if (!strcmp(in.verb, "retry") && in.job) {
+        out = retry(s, in.job, is_owner, &err);
+    } else if (!strcmp(in.verb, "show") || !strcmp(in.verb, "retry")) {
+        err_set(&err, ERR_PARAM, "%s needs \"job\": its name or number", in.verb);
+    } else if (!strcmp(in.verb, "events")) {
+        out = events(s, &in, &err);
     } else {
         err_set(&err, ERR_PARAM,
-                "no request '%.40s': give status, show, events or retry", verb);
+                "no request '%.40s': give status, show, events or retry", in.verb);
     }
     if (!out) {
         out = json_object();
@@ -364,6 +360,6 @@ char *report_answer(void *service, const char *request, size_t n, bool is_owner)
     }
     char *line = json_dumps(out, JSON_COMPACT);
     json_decref(out);
-    json_decref(in);
+    request_done(&in);
     return line;
 }

@@ -170,6 +170,8 @@ static int open_doors(struct service *s, struct err *err)
         .path = params_string(v, "socket_path"),
         .mode = (unsigned)strtoul(params_string(v, "socket_mode"), NULL, 8),
         .idle_seconds = 30,
+        .request_seconds = 10,
+        .answer_seconds = 30,
         .answer = report_answer,
         .user = s};
     struct inbox_options inbox = {.folder = s->inbox_folder,
@@ -180,7 +182,8 @@ static int open_doors(struct service *s, struct err *err)
                                   .settled = intake_on_settled,
                                   .trouble = intake_on_trouble,
                                   .user = s};
-    int code = spool_open(&s->loop, &spool, &s->spool, err);
+    int code = config_socket_group(s->config, &status.group, err);
+    code = code ? code : spool_open(&s->loop, &spool, &s->spool, err);
     code = code ? code : inbox_open(&s->loop, &inbox, &s->inbox, err);
     return code ? code : status_open(&s->loop, &status, &s->status, err);
 }

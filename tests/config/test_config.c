@@ -143,6 +143,26 @@ START_TEST(test_config_threads_stay_within_the_cores)
 }
 END_TEST
 
+START_TEST(test_config_socket_group)
+{
+    struct config *c = NULL;
+    struct err err = {0};
+    int64_t group = 5;
+    parse("{\"socket_group\": null}", &c, &err);
+    ck_assert_int_eq(config_socket_group(c, &group, &err), 0);
+    ck_assert_int_eq(group, -1);
+    config_free(c);
+    parse("{\"socket_group\": \"root\"}", &c, &err);
+    ck_assert_int_eq(config_socket_group(c, &group, &err), 0);
+    ck_assert_int_eq(group, 0);
+    config_free(c);
+    ck_assert_int_eq(
+        config_parse("{\"socket_group\": \"no-such-group\"}", "f.json", &c, &err),
+        ERR_PARAM);
+    ck_assert_ptr_nonnull(strstr(err.message, "f.json: socket_group 'no-such-group'"));
+}
+END_TEST
+
 START_TEST(test_config_missing_file)
 {
     struct config *c = NULL;
@@ -163,6 +183,7 @@ int main(void)
     tcase_add_test(t, test_config_print_reads_back);
     tcase_add_test(t, test_config_help_names_every_key);
     tcase_add_test(t, test_config_threads_stay_within_the_cores);
+    tcase_add_test(t, test_config_socket_group);
     tcase_add_test(t, test_config_missing_file);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

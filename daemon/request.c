@@ -1,0 +1,113 @@
+#include "daemon/request.h"
+
+#include <string.h>
+
+enum kind { TEXT, WHOLE, TRUTH };
+
+static const struct member {
+    const char *name;
+    enum kind kind;
+} members[] = {
+    {"request", TEXT},  {"job", TEXT},    {"program", TEXT}, {"group", TEXT},
+    {"state", TEXT},    {"reason", TEXT}, {"path", TEXT},    {"all", TRUTH},
+    {"dry_run", TRUTH}, {"after", WHOLE}, {"limit", WHOLE},  {"priority", WHOLE},
+};
+
+/* The parser recurses: how deep, is said by brackets outside of texts. */
+static bool is_shallow(const char *text, size_t n)
+{
+    int depth = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < n; i++) {
+        if (quoted && text[i] == '\\') {
+            i++;
+        } else if (quoted) {
+            quoted = text[i] != '"';
+        } else if (text[i] == '"') {
+            quoted = true;
+        } else if (text[i] == '{' || text[i] == '[') {
+            if (++depth > REQUEST_MAX_DEPTH) {
+                return false;
+            }
+        } else if (text[i] == '}' || text[i] == ']') {
+            depth--;
+        }
+    }
+    return true;
+}
+
+static int check_members(json_t *root, struct err *err)
+{
+    static const char *const wants[] = {"text", "a whole number", "true or false"};
+    const char *key;
+    json_t *v;
+    json_object_foreach(root, key, v)
+    {
+        const struct member *m = NULL;
+        for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+            m = !strcmp(members[i].name, key) ? &members[i] : m;
+        }
+        if (!m) {
+            return err_set(err, ERR_PARAM, "a request has no member '%.40s'", key);
+        }
+        bool fits = m->kind == TEXT    ? json_is_string(v)
+                    : m->kind == WHOLE ? json_is_integer(v)
+                                       : json_is_boolean(v);
+        if (!fits) {
+            return err_set(err, ERR_PARAM, "\"%s\" must be %s", key, wants[m->kind]);
+        }
+    }
+    return 0;
+}
+
+int request_parse(const char *text, size_t n, struct request *ret, struct err *err)
+{
+    json_error_t where;
+    if (!is_shallow(text, n)) {
+        return err_set(err, ERR_PARAM, "the request is nested deeper than %d",
+                       REQUEST_MAX_DEPTH);
+    }
+    json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &where);
+    if (!root) {
+        return err_set(err, ERR_PARAM, "the request is no JSON: byte %d",
+                       where.position);
+    }
+    int code = json_is_object(root)
+                   ? check_members(root, err)
+                   : err_set(err, ERR_PARAM, "the request is no JSON object {...}");
+    struct request r = {.root = root};
+    if (!code) {
+        const json_t *after = json_object_get(root, "after");
+        const json_t *priority = json_object_get(root, "priority");
+        json_int_t p = json_integer_value(priority);
+        r.verb = json_string_value(json_object_get(root, "request"));
+        r.job = json_string_value(json_object_get(root, "job"));
+        r.program = json_string_value(json_object_get(root, "program"));
+        r.group = json_string_value(json_object_get(root, "group"));
+        r.state = json_string_value(json_object_get(root, "state"));
+        r.reason = json_string_value(json_object_get(root, "reason"));
+        r.path = json_string_value(json_object_get(root, "path"));
+        r.all = json_is_true(json_object_get(root, "all"));
+        r.dry_run = json_is_true(json_object_get(root, "dry_run"));
+        r.has_after = after != NULL;
+        r.after = json_integer_value(after);
+        r.limit = json_integer_value(json_object_get(root, "limit"));
+        r.has_priority = priority != NULL;
+        r.priority = p < -1000 ? -1000 : p > 1000 ? 1000 : (int)p;
+        if (!r.verb) {
+            code = err_set(err, ERR_PARAM, "the request has no \"request\": its name");
+        }
+    }
+    if (code) {
+        json_decref(root);
+    } else {
+        *ret = r;
+    }
+    return code;
+}
+
+void request_done(struct request *request)
+{
+    json_decref(request->root);
+    *request = (struct request){0};
+}
