@@ -48,7 +48,10 @@ LIB     := $(B)/libifud.a
 BINS    := $(patsubst %.c,$(B)/bin/%,$(notdir $(MAINS)))
 TESTSRC := $(sort $(shell find tests -name 'test_*.c'))
 TESTS   := $(TESTSRC:%.c=$(B)/%)
-HELPSRC := $(filter-out $(TESTSRC),$(sort $(shell find tests -name '*.c')))
+# libraries for LD_PRELOAD that break things on purpose
+FAULTSRC := tests/fault/poison.c
+FAULTS  := $(FAULTSRC:%.c=$(B)/%.so)
+HELPSRC := $(filter-out $(TESTSRC) $(FAULTSRC),$(sort $(shell find tests -name '*.c')))
 HELPOBJ := $(HELPSRC:%.c=$(B)/%.o)
 
 all: $(BINS)
@@ -75,7 +78,13 @@ $(B)/tests/%: $(B)/tests/%.o $(HELPOBJ) $(LIB)
 	@echo "LD $@"
 	@$(CC) $(LDFLAGS) -o $@ $< $(HELPOBJ) $(LIB) $(shell pkg-config --libs check) $(LDLIBS)
 
-tests: $(TESTS) $(BINS)
+# never sanitized: they are loaded before everything else
+$(B)/tests/fault/%.so: tests/fault/%.c Makefile
+	@mkdir -p $(@D)
+	@echo "CC $<"
+	@$(CC) $(CPPFLAGS) -std=c17 -O1 -g $(WARN) $(WERROR) -fPIC -shared -o $@ $< -ldl
+
+tests: $(TESTS) $(BINS) $(FAULTS)
 
 check: tests
 	@scripts/doc-parameters --check $(B)/bin/ifurun

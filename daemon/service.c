@@ -1,24 +1,24 @@
 #include "daemon/service.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/path.h"
+#include "daemon/lock.h"
 #include "daemon/messages.h"
 #include "daemon/notify.h"
 #include "daemon/service_state.h"
 
 #define TICK_MS 200
+#define LOCK_SECONDS 30 /* for the last job of a daemon that died */
 
 double service_now(void)
 {
@@ -103,12 +103,7 @@ static int open_folders(struct service *s, struct err *err)
         return ERR_NOMEM;
     }
     code = path_make_folder(s->manifests_folder, 0700, err);
-    s->lock = code ? -1 : open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (!code && (s->lock < 0 || flock(s->lock, LOCK_EX | LOCK_NB))) {
-        code = err_set(err, ERR_IO, "%s: %s", lock,
-                       errno == EWOULDBLOCK ? "another ifud works in this spool"
-                                            : strerror(errno));
-    }
+    code = code ? code : lock_take(lock, LOCK_SECONDS, &s->lock, err);
     free(lock);
     return code;
 }
