@@ -176,19 +176,29 @@ static int read_size(struct fits_in *f, int sci, const char *path, enum want wan
     return 0;
 }
 
-static int read_file(const char *path, enum want want, struct exposure **ret,
-                     struct err *err)
+/* What jobs read of it must be images as they are. */
+static int refuse_compressed(const struct fits_in *f, const char *path, struct err *err)
 {
-    struct fits_in *f = NULL;
-    struct exposure *e = NULL;
-    int sci;
-    int code = fits_in_open(path, ERR_INPUT, &f, err);
-    code = code ? code : fits_in_need(f, "SCI", &sci, err);
-    if (code) {
-        goto out;
+    for (int i = 0; i < fits_in_count(f); i++) {
+        const struct fits_hdu *h = fits_in_hdu(f, i);
+        if (h->is_compressed) {
+            return err_set(err, ERR_INPUT,
+                           "%s, HDU %d (%s): a tile-compressed image; expected plain "
+                           "images: unpack the file first (funpack)",
+                           path, i, h->extname);
+        }
     }
-    int size[2] = {0, 0};
-    code = read_size(f, sci, path, want, size, err);
+    return 0;
+}
+
+static int read_open(struct fits_in *f, const char *path, enum want want,
+                     struct exposure **ret, struct err *err)
+{
+    struct exposure *e = NULL;
+    int sci, size[2] = {0, 0};
+    int code = refuse_compressed(f, path, err);
+    code = code ? code : fits_in_need(f, "SCI", &sci, err);
+    code = code ? code : read_size(f, sci, path, want, size, err);
     if (code) {
         goto out;
     }
@@ -204,13 +214,24 @@ static int read_file(const char *path, enum want want, struct exposure **ret,
         code = code ? code : check_any_finite(e, path, err);
     }
 out:
-    fits_in_close(f);
     if (code) {
         exposure_free(e);
         return code;
     }
     *ret = e;
     return 0;
+}
+
+static int read_file(const char *path, enum want want, struct exposure **ret,
+                     struct err *err)
+{
+    struct fits_in *f = NULL;
+    bool pixels = want == WANT_PIXELS || want == WANT_CUBE;
+    int code = pixels ? fits_in_open(path, ERR_INPUT, &f, err)
+                      : fits_in_open_headers(path, ERR_INPUT, &f, err);
+    code = code ? code : read_open(f, path, want, ret, err);
+    fits_in_close(f);
+    return code;
 }
 
 int exposure_read(const char *path, struct exposure **ret, struct err *err)
@@ -226,6 +247,12 @@ int exposure_read_for_cube(const char *path, struct exposure **ret, struct err *
 int exposure_read_headers(const char *path, struct exposure **ret, struct err *err)
 {
     return read_file(path, WANT_HEADERS, ret, err);
+}
+
+int exposure_headers_of(struct fits_in *f, const char *path, struct exposure **ret,
+                        struct err *err)
+{
+    return read_open(f, path, WANT_HEADERS, ret, err);
 }
 
 int exposure_read_headers_alone(const char *path, struct exposure **ret,

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include "common/base/err.h"
 #include "common/data/exposure.h"
+#include "common/data/fits_io.h"
 #include "common/data/provenance.h"
 
 /*
@@ -26,8 +27,12 @@ int exposure_read(const char *path, struct exposure **ret, struct err *err);
  */
 int exposure_read_for_cube(const char *path, struct exposure **ret, struct err *err);
 
-/* Headers and meta only: no pixel is read, the planes are NULL. */
+/* Headers and meta only: no pixel is read, the planes are NULL, and cfitsio is not asked:
+ * safe for files of strangers. */
 int exposure_read_headers(const char *path, struct exposure **ret, struct err *err);
+/* The same of a file that is open. */
+int exposure_headers_of(struct fits_in *f, const char *path, struct exposure **ret,
+                        struct err *err);
 
 /* The same of a file whose SCI may hold no pixels: what the WCS and the choice of
  * references need. The size is then that of SUBSIZE1 and SUBSIZE2 (absent: 2048). */

@@ -51,7 +51,9 @@ struct fits_in {
     unsigned char *mem; /* unpacked file, or NULL */
     void *mem_at;       /* what cfitsio keeps a pointer to */
     size_t mem_size;
-    fitsfile *fp;
+    struct gunzip *packed; /* opened for its headers: unpacked as it is read */
+    struct fits_source src;
+    fitsfile *fp; /* NULL until pixels are read */
     struct fits_structure s;
 };
 
@@ -82,8 +84,25 @@ static int read_mem(void *arg, uint64_t offset, void *buf, size_t n, struct err 
     return 0;
 }
 
+static int read_packed(void *arg, uint64_t offset, void *buf, size_t n, struct err *err)
+{
+    const struct fits_in *f = arg;
+    return gunzip_read_at(f->packed, offset, buf, n, err);
+}
+
+static int open_packed(struct fits_in *f, bool headers_only, struct err *err)
+{
+    int code = headers_only ? gunzip_open(f->fd, f->name, FITS_MAX_UNPACKED, f->fault,
+                                          &f->packed, &f->src.size, err)
+                            : gunzip_read(f->fd, f->name, FITS_MAX_UNPACKED, f->fault,
+                                          &f->mem, &f->mem_size, err);
+    f->src.read_at = headers_only ? read_packed : read_mem;
+    f->src.size = headers_only ? f->src.size : f->mem_size;
+    return code;
+}
+
 /* Open the regular file, and unpack it if it is gzip. */
-static int open_bytes(struct fits_in *f, struct fits_source *src, struct err *err)
+static int open_bytes(struct fits_in *f, bool headers_only, struct err *err)
 {
     struct stat st;
     f->fd = open(f->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -94,16 +113,12 @@ static int open_bytes(struct fits_in *f, struct fits_source *src, struct err *er
     if (!S_ISREG(st.st_mode)) {
         return err_set(err, f->fault, "%s: not a regular file", f->name);
     }
-    *src = (struct fits_source){read_fd, f, (uint64_t)st.st_size};
-    if (gunzip_is_gzip(f->fd)) {
-        int code = gunzip_read(f->fd, f->name, FITS_MAX_UNPACKED, f->fault, &f->mem,
-                               &f->mem_size, err);
-        if (code) {
-            return code;
-        }
-        *src = (struct fits_source){read_mem, f, f->mem_size};
+    f->src = (struct fits_source){read_fd, f, (uint64_t)st.st_size};
+    int code = gunzip_is_gzip(f->fd) ? open_packed(f, headers_only, err) : 0;
+    if (code) {
+        return code;
     }
-    return src->size ? 0 : err_set(err, f->fault, "%s: the file is empty", f->name);
+    return f->src.size ? 0 : err_set(err, f->fault, "%s: the file is empty", f->name);
 }
 
 /* cfitsio sets itself up at its first open, and two threads at once may both try. */
@@ -130,9 +145,9 @@ static int open_cfitsio(struct fits_in *f, struct err *err)
     return status ? translate(status, f->fault, f->name, "", "cannot open", err) : 0;
 }
 
-int fits_in_open(const char *path, int fault, struct fits_in **ret, struct err *err)
+static int open_file(const char *path, int fault, bool headers_only,
+                     struct fits_in **ret, struct err *err)
 {
-    struct fits_source src;
     struct fits_in *f = mem_calloc(1, sizeof *f, err);
     if (!f) {
         return ERR_NOMEM;
@@ -141,15 +156,25 @@ int fits_in_open(const char *path, int fault, struct fits_in **ret, struct err *
     f->fault = fault;
     f->name = mem_strdup(path, err);
     int code = f->name ? 0 : ERR_NOMEM;
-    code = code ? code : open_bytes(f, &src, err);
-    code = code ? code : fits_structure_read(&src, f->name, fault, &f->s, err);
-    code = code ? code : open_cfitsio(f, err);
+    code = code ? code : open_bytes(f, headers_only, err);
+    code = code ? code : fits_structure_read(&f->src, f->name, fault, &f->s, err);
     if (code) {
         fits_in_close(f);
         return code;
     }
     *ret = f;
     return 0;
+}
+
+int fits_in_open(const char *path, int fault, struct fits_in **ret, struct err *err)
+{
+    return open_file(path, fault, false, ret, err);
+}
+
+int fits_in_open_headers(const char *path, int fault, struct fits_in **ret,
+                         struct err *err)
+{
+    return open_file(path, fault, true, ret, err);
 }
 
 void fits_in_close(struct fits_in *f)
@@ -165,6 +190,7 @@ void fits_in_close(struct fits_in *f)
         close(f->fd);
     }
     fits_structure_done(&f->s);
+    gunzip_close(f->packed);
     free(f->mem);
     free(f->name);
     free(f);
@@ -221,25 +247,51 @@ static int failed(const struct fits_in *f, int hdu, int status, const char *what
 static int go(struct fits_in *f, int hdu, struct err *err)
 {
     int status = 0;
+    int code = f->packed ? err_set(err, ERR_BUG, "%s: opened for its headers", f->name)
+               : f->fp   ? 0
+                         : open_cfitsio(f, err);
+    if (code) {
+        return code;
+    }
     errno = 0;
     fits_movabs_hdu(f->fp, hdu + 1, NULL, &status);
     return status ? failed(f, hdu, status, "cannot read the header", err) : 0;
 }
 
+static bool is_blank(const char *line)
+{
+    return line[strspn(line, " ")] == '\0';
+}
+
+/* Blank lines before END are room for more cards, none themselves. */
 int fits_in_header(struct fits_in *f, int hdu, struct header *h, struct err *err)
 {
-    int code = go(f, hdu, err);
-    int n = 0, status = 0;
-    bool table = f->s.hdus[hdu].kind != FITS_IMAGE;
-    char line[FLEN_CARD];
-    if (!code) {
-        fits_get_hdrspace(f->fp, &n, NULL, &status);
+    const struct fits_hdu *d = &f->s.hdus[hdu];
+    const bool table = d->kind != FITS_IMAGE;
+    char block[FITS_BLOCK], line[HEADER_LINE + 1];
+    size_t blanks = 0;
+    for (uint64_t at = d->header_at; at < d->data_at; at += FITS_BLOCK) {
+        int code = f->src.read_at(f->src.arg, at, block, FITS_BLOCK, err);
+        for (int i = 0; !code && i < FITS_BLOCK; i += HEADER_LINE) {
+            memcpy(line, block + i, HEADER_LINE);
+            line[HEADER_LINE] = '\0';
+            if (!strncmp(line, "END     ", 8)) {
+                return 0;
+            }
+            if (is_blank(line)) {
+                blanks++;
+                continue;
+            }
+            for (; blanks && !code; blanks--) {
+                code = header_parse_line(h, "", table, err);
+            }
+            code = code ? code : header_parse_line(h, line, table, err);
+        }
+        if (code) {
+            return code;
+        }
     }
-    for (int i = 1; !code && !status && i <= n; i++) {
-        fits_read_record(f->fp, i, line, &status);
-        code = status ? 0 : header_parse_line(h, line, table, err);
-    }
-    return status ? failed(f, hdu, status, "cannot read the header", err) : code;
+    return 0;
 }
 
 /* ---- reading: images -------------------------------------------------------------- */

@@ -22,7 +22,7 @@
  * Thread: a handle belongs to one thread; different handles may be used at once.
  */
 
-#define FITS_MAX_UNPACKED ((size_t)2 << 30) /* bytes: the most a .gz may unpack to */
+#define FITS_MAX_UNPACKED ((size_t)1 << 30) /* bytes: the most a .gz may unpack to */
 
 /* ERR_BUG unless cfitsio was built for use by several threads. Programs call it once. */
 int fits_check_library(struct err *err);
@@ -39,6 +39,13 @@ struct fits_in;
  * Test:      tests/data/test_fits_io.c
  */
 int fits_in_open(const char *path, int fault, struct fits_in **ret, struct err *err);
+/*
+ * The same for whoever wants to know what is in a file and reads no pixels: a gzip file
+ * is unpacked piece by piece, so that any file takes little memory, and cfitsio never
+ * sees it. Only fits_in_count, _hdu, _find, _need and _header may be called.
+ */
+int fits_in_open_headers(const char *path, int fault, struct fits_in **ret,
+                         struct err *err);
 void fits_in_close(struct fits_in *f); /* NULL is fine */
 
 /* The HDUs, 0 = primary; struct fits_hdu says kind, name, axes, rows. Borrowed. */

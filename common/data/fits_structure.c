@@ -230,7 +230,9 @@ static int read_header(struct walk *w, struct err *err)
             }
             code = mandatory ? take_mandatory(w, place, line, err)
                              : take_line(w, line, err);
-            place++;
+            if (!code && ++place > FITS_MAX_CARDS) {
+                code = wrong(w, err, "the header has more than 20000 cards");
+            }
             if (code) {
                 return code;
             }

@@ -15,6 +15,7 @@
 
 #define FITS_MAX_AXES 8
 #define FITS_MAX_HDUS 10000
+#define FITS_MAX_CARDS 20000 /* of one header */
 #define FITS_BLOCK 2880
 
 enum fits_kind { FITS_IMAGE, FITS_TABLE, FITS_OTHER };

@@ -305,6 +305,23 @@ START_TEST(test_fits_io_hostile_headers)
 }
 END_TEST
 
+START_TEST(test_fits_io_too_many_cards)
+{
+    const char **lines = calloc(FITS_MAX_CARDS + 10, sizeof *lines);
+    lines[0] = "SIMPLE  =                    T";
+    lines[1] = "BITPIX  =                    8";
+    lines[2] = "NAXIS   =                    0";
+    lines[3] = "TEXT    = 'a&'";
+    for (size_t i = 4; i < FITS_MAX_CARDS + 9; i++) {
+        lines[i] = "CONTINUE  'a&'";
+    }
+    lines[FITS_MAX_CARDS + 9] = "END";
+    open_fails(made_of(lines, FITS_MAX_CARDS + 10, FITS_MAX_CARDS / 36 + 2), ERR_INPUT,
+               "more than");
+    free(lines);
+}
+END_TEST
+
 START_TEST(test_fits_io_scaled_integers)
 {
     /* 16-bit with BZERO, BSCALE and BLANK: 0 is blank */
@@ -435,6 +452,7 @@ int main(void)
     tcase_add_test(t, test_fits_io_hostile_names);
     tcase_add_test(t, test_fits_io_not_a_regular_file);
     tcase_add_test(t, test_fits_io_hostile_headers);
+    tcase_add_test(t, test_fits_io_too_many_cards);
     tcase_add_test(t, test_fits_io_scaled_integers);
     tcase_add_test(t, test_fits_io_wrong_kind);
     tcase_add_test(t, test_fits_io_writing_refused);
