@@ -1,0 +1,190 @@
+#include "jobs/job_estimate.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "common/data/exposure_io.h"
+#include "common/data/gunzip.h"
+#include "jobs/job_plan.h"
+#include "stages/cube_geometry.h"
+
+#define MB 1e6
+#define FRAME 2048       /* pixels along an edge of the detector */
+#define HALF_FIELD 1.8   /* arcsec: half of a field's edge, with the pointing's slack */
+#define SPAXEL 0.1       /* arcsec, as cubepar has it */
+#define MAX_VOXELS 1e9   /* cube_build refuses larger cubes */
+#define MAX_EDGE 20001.0 /* spaxels */
+#define DEGREE (M_PI / 180)
+
+/* Bytes of a pixel: SCI, ERR, DQ, three variances, slice, wavelength as double ... */
+#define CALIBRATED 33.0
+#define PATHLOSS 8.0 /* ... two corrections until _cal is written ... */
+#define NARROW 4.0   /* ... with the wavelengths once more, as floats */
+#define FLAT 12.0    /* SCI, ERR, DQ of the flat where it is kept */
+#define TRACE 10.0
+#define OPENED 14.0 /* spec3: SCI, ERR, DQ, slice */
+#define VOXEL 20.0
+#define TILE (6 * MB)
+#define KEPT_WCS (0.5 * MB)
+#define PROCESS (24 * MB)
+
+/* Nominal ranges and steps; cubepar's are the same but for a few planes. */
+static const struct grid {
+    const char *grating, *filter;
+    double wave_min, wave_max, step; /* um */
+} grids[] = {
+    {"PRISM", "CLEAR", 0.6, 5.3, 5e-3},       {"G140M", "F070LP", 0.7, 1.27, 6.36e-4},
+    {"G140M", "F100LP", 0.97, 1.89, 6.36e-4}, {"G140H", "F070LP", 0.7, 1.27, 2.35e-4},
+    {"G140H", "F100LP", 0.97, 1.89, 2.35e-4}, {"G235M", "F170LP", 1.66, 3.17, 1.06e-3},
+    {"G235H", "F170LP", 1.66, 3.17, 3.96e-4}, {"G395M", "F290LP", 2.87, 5.27, 1.79e-3},
+    {"G395H", "F290LP", 2.87, 5.27, 6.65e-4},
+};
+static const struct grid widest = {"", "", 0.97, 1.89, 2.35e-4}; /* most planes */
+
+/* What the headers say, over all inputs. */
+struct extent {
+    double pixels; /* of the largest exposure */
+    double u[2],
+        v[2]; /* least and largest, arcsec west and north of the first pointing */
+    double ra0, dec0; /* of the first pointing, degrees */
+    const struct grid *grid;
+};
+
+static void look(const struct exposure_meta *m, double pixels, double grid_pa,
+                 struct extent *x, size_t i)
+{
+    if (i == 0) {
+        x->ra0 = m->ra_ref;
+        x->dec0 = m->dec_ref;
+        for (size_t k = 0; k < sizeof grids / sizeof *grids; k++) {
+            if (!strcasecmp(grids[k].grating, m->grating) &&
+                !strcasecmp(grids[k].filter, m->filter)) {
+                x->grid = &grids[k];
+            }
+        }
+    }
+    double turn = (m->roll_ref + m->v3i_yang - grid_pa) * DEGREE, pa = grid_pa * DEGREE;
+    double half = HALF_FIELD * (fabs(cos(turn)) + fabs(sin(turn)));
+    double west = -remainder(m->ra_ref - x->ra0, 360) * 3600 * cos(m->dec_ref * DEGREE);
+    double north = (m->dec_ref - x->dec0) * 3600;
+    double u = west * cos(pa) + north * sin(pa), v = north * cos(pa) - west * sin(pa);
+    x->pixels = fmax(x->pixels, pixels);
+    x->u[0] = fmin(x->u[0], u - half);
+    x->u[1] = fmax(x->u[1], u + half);
+    x->v[0] = fmin(x->v[0], v - half);
+    x->v[1] = fmax(x->v[1], v + half);
+}
+
+static bool is_gzip(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool is = fd >= 0 && gunzip_is_gzip(fd);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return is;
+}
+
+static int look_at_inputs(const struct job *job, double grid_pa, struct extent *x,
+                          struct err *err)
+{
+    for (size_t i = 0; i < job->n_inputs; i++) {
+        struct exposure_meta unknown = {
+            .roll_ref = 45, .ra_ref = x->ra0, .dec_ref = x->dec0};
+        struct exposure *e = NULL;
+        if (is_gzip(job->inputs[i].path)) {
+            look(&unknown, FRAME * FRAME, 0, x, i);
+            continue;
+        }
+        int code = exposure_read_headers(job->inputs[i].path, &e, err);
+        if (code) {
+            return code;
+        }
+        look(&e->meta, (double)e->nx * e->ny, grid_pa, x, i);
+        exposure_free(e);
+    }
+    return 0;
+}
+
+/* Spaxels along one axis: the grid is symmetric about its centre. */
+static double edge(const double range[2], double centre, int asked, double scale)
+{
+    double far = fmax(fabs(range[0] - centre), fabs(range[1] - centre));
+    return asked ? asked : fmin(2 * (ceil(far / scale) + 1) + 1, MAX_EDGE);
+}
+
+static double voxels(const struct cube_request *rq, const struct extent *x)
+{
+    double scale = rq->scale > 0 ? rq->scale : SPAXEL;
+    double step = rq->step > 0 ? rq->step : x->grid->step;
+    double wave_min = isnan(rq->wave_min) ? x->grid->wave_min : rq->wave_min;
+    double wave_max = isnan(rq->wave_max) ? x->grid->wave_max : rq->wave_max;
+    double u = (x->u[0] + x->u[1]) / 2, v = (x->v[0] + x->v[1]) / 2;
+    if (!isnan(rq->ra_center) || !isnan(rq->dec_center)) {
+        double ra = isnan(rq->ra_center) ? x->ra0 : rq->ra_center;
+        double dec = isnan(rq->dec_center) ? x->dec0 : rq->dec_center;
+        double pa = (isnan(rq->pa) ? 0 : rq->pa) * DEGREE;
+        double west = -remainder(ra - x->ra0, 360) * 3600 * cos(x->dec0 * DEGREE);
+        double north = (dec - x->dec0) * 3600;
+        u = west * cos(pa) + north * sin(pa);
+        v = north * cos(pa) - west * sin(pa);
+    }
+    double planes = fmax(ceil((wave_max - wave_min) / step) + 1, 2);
+    return fmin(planes * edge(x->u, u, rq->nspax_x, scale) *
+                    edge(x->v, v, rq->nspax_y, scale),
+                MAX_VOXELS);
+}
+
+/* Index of a step that runs, or -1. */
+static int running_step(const struct job_plan *plan, const char *name)
+{
+    struct err none = {0};
+    int i;
+    return recipe_step_find(plan->recipe, name, &i, &none) || !job_plan_runs(plan, i)
+               ? -1
+               : i;
+}
+
+static bool keeps_flat(const struct job_plan *plan)
+{
+    int i = running_step(plan, "flat_field");
+    return i >= 0 &&
+           params_bool(recipe_params(plan->settings, i), "save_interpolated_flat");
+}
+
+int job_estimate(const struct job *job, struct job_memory *ret, struct err *err)
+{
+    struct job_plan plan = {0};
+    struct cube_request rq = {.ra_center = NAN, .dec_center = NAN, .pa = NAN};
+    struct extent x = {
+        .u = {INFINITY, -INFINITY}, .v = {INFINITY, -INFINITY}, .grid = &widest};
+    int code = job_plan_make(job, &plan, err);
+    if (code) {
+        return code;
+    }
+    const int cube = running_step(&plan, "cube_build");
+    if (cube >= 0) {
+        cube_request_read(recipe_params(plan.settings, cube), &rq);
+    }
+    code = look_at_inputs(job, isnan(rq.pa) ? 0 : rq.pa, &x, err);
+    if (!code) {
+        const bool is_spec2 = !strcmp(plan.recipe->name, "spec2");
+        double calibrate =
+            is_spec2 ? CALIBRATED + PATHLOSS + NARROW + (keeps_flat(&plan) ? FLAT : 0)
+                     : 0;
+        double open = is_spec2 ? CALIBRATED + (job->n_save ? PATHLOSS : 0) : OPENED;
+        double most = x.pixels * calibrate;
+        if (cube >= 0) {
+            most = fmax(most, x.pixels * (open + TRACE) + voxels(&rq, &x) * VOXEL);
+        }
+        most += (job->threads > 1 ? job->threads : 1) * TILE;
+        most += is_spec2 ? 0 : (double)job->n_inputs * KEPT_WCS;
+        ret->job = (int64_t)most;
+        ret->process = (int64_t)PROCESS;
+    }
+    job_plan_done(&plan);
+    return code;
+}
