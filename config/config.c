@@ -1,15 +1,21 @@
 #include "config/config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
+#include "config/check.h"
 
 #define MAX_FILE (1u << 20)
+#define MAX_LINES 1000
+#define MAX_LINE 4096
 
 static const struct param *row(const char *name)
 {
@@ -32,10 +38,15 @@ static char *join_lines(const char *name, const json_t *array, struct err *err)
     size_t room = 1, at = 0;
     const json_t *item;
     size_t i;
+    if (json_array_size(array) > MAX_LINES) {
+        err_set(err, ERR_PARAM, "%s has %zu items; at most %d", name,
+                json_array_size(array), MAX_LINES);
+        return NULL;
+    }
     json_array_foreach(array, i, item)
     {
         const char *s = json_string_value(item);
-        if (!s || !*s || strchr(s, '\n')) {
+        if (!s || !*s || strchr(s, '\n') || strlen(s) > MAX_LINE) {
             err_set(err, ERR_PARAM,
                     "%s[%zu] is not a line of text: give stage.parameter=value", name,
                     i);
@@ -97,26 +108,6 @@ static char *value_text(const struct param *p, const json_t *v, struct err *err)
                               : mem_printf(err, "%.17g", json_number_value(v));
 }
 
-/* Settings look like stage.parameter=value; stages themselves are checked by the job. */
-static int check_settings(const struct config *c, const char *name, struct err *err)
-{
-    size_t n;
-    char **lines = config_strings(c, name, &n, err);
-    if (!lines) {
-        return ERR_NOMEM;
-    }
-    int code = 0;
-    for (size_t i = 0; i < n && !code; i++) {
-        const char *dot = strchr(lines[i], '.'), *is = strchr(lines[i], '=');
-        if (!dot || !is || dot == lines[i] || is < dot + 2 || !is[1]) {
-            code = err_set(err, ERR_PARAM, "%s: '%s' is not stage.parameter=value",
-                           name, lines[i]);
-        }
-    }
-    free(lines);
-    return code;
-}
-
 static int fill(struct config *c, json_t *root, struct err *err)
 {
     const char *key;
@@ -138,10 +129,7 @@ static int fill(struct config *c, json_t *root, struct err *err)
             return code;
         }
     }
-    int64_t group;
-    int code = check_settings(c, "spec2_settings", err);
-    code = code ? code : check_settings(c, "spec3_settings", err);
-    return code ? code : config_socket_group(c, &group, err);
+    return config_check(c, err);
 }
 
 int config_socket_group(const struct config *config, int64_t *ret, struct err *err)
@@ -160,13 +148,13 @@ int config_socket_group(const struct config *config, int64_t *ret, struct err *e
     return 0;
 }
 
-int config_parse(const char *json, const char *name, struct config **ret,
+static int parse(const char *json, size_t n, const char *name, struct config **ret,
                  struct err *err)
 {
     struct err local = {0};
     err = err ? err : &local;
     json_error_t where;
-    json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &where);
+    json_t *root = json_loadb(json, n, JSON_REJECT_DUPLICATES, &where);
     if (!root) {
         return err_set(err, ERR_PARAM, "%s line %d: %s", name, where.line, where.text);
     }
@@ -195,29 +183,55 @@ out:
     return code;
 }
 
+int config_parse(const char *json, const char *name, struct config **ret,
+                 struct err *err)
+{
+    return parse(json, strlen(json), name, ret, err);
+}
+
+/* The whole of a regular file: a FIFO would keep us waiting. */
+static int read_all(const char *path, char *text, size_t room, size_t *ret_n,
+                    struct err *err)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st)) {
+        int code = err_set(err, ERR_IO, "cannot read configuration %s: %s", path,
+                           strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return code;
+    }
+    int code = 0;
+    size_t at = 0;
+    ssize_t n = 1;
+    if (!S_ISREG(st.st_mode)) {
+        code = err_set(err, ERR_IO,
+                       "cannot read configuration %s: it is no regular file", path);
+    }
+    while (!code && at < room && n != 0) {
+        n = read(fd, text + at, room - at);
+        if (n < 0 && errno != EINTR) {
+            code = err_set(err, ERR_IO, "cannot read configuration %s: %s", path,
+                           strerror(errno));
+        }
+        at += n > 0 ? (size_t)n : 0;
+    }
+    close(fd);
+    *ret_n = at;
+    return code;
+}
+
 int config_read(const char *path, struct config **ret, struct err *err)
 {
-    FILE *f = fopen(path, "re");
-    if (!f) {
-        return err_set(err, ERR_IO, "cannot read configuration %s: %s", path,
-                       strerror(errno));
-    }
-    char *text = mem_calloc(MAX_FILE + 1, 1, err);
-    if (!text) {
-        fclose(f);
-        return ERR_NOMEM;
-    }
-    size_t n = fread(text, 1, MAX_FILE, f);
-    int bad = ferror(f), more = n == MAX_FILE;
-    fclose(f);
-    int code;
-    if (bad) {
-        code = err_set(err, ERR_IO, "cannot read configuration %s", path);
-    } else if (more) {
+    size_t n = 0;
+    char *text = mem_alloc(MAX_FILE + 1, 1, err);
+    int code = text ? read_all(path, text, MAX_FILE + 1, &n, err) : ERR_NOMEM;
+    if (!code && n > MAX_FILE) {
         code = err_set(err, ERR_PARAM, "%s is longer than %u bytes", path, MAX_FILE);
-    } else {
-        code = config_parse(text, path, ret, err);
     }
+    code = code ? code : parse(text, n, path, ret, err);
     free(text);
     return code;
 }
@@ -329,7 +343,8 @@ char *config_help(struct err *err)
         } else if (p->may_be_none) {
             fprintf(f, "  (or null)");
         }
-        fprintf(f, "\n      %s\n", p->doc);
+        fprintf(f, "\n      %s%s\n", p->doc,
+                config_is_live(p->name) ? "" : " [restart]");
     }
     if (fclose(f)) {
         free(text);

@@ -11,6 +11,9 @@
  * (config_table) with name, type, bounds, default, unit and doc. The parser,
  * `ifud --check-config`, `--print-config` and the help all come from it.
  *
+ * Keys that are live count as soon as the file is read again (config/reload.h), the
+ * others from the next start. Files are at most 1 MiB, lists at most 1000 items.
+ *
  * Values are JSON strings, numbers, booleans or null (none). Rows of unit
  * CONFIG_STRINGS take an array of strings; they are kept as one text, one per line.
  *
@@ -27,6 +30,9 @@ struct config {
 
 extern const struct param config_table[];
 extern const size_t config_table_n;
+
+/* Does a changed value count as soon as the file is read again? */
+bool config_is_live(const char *name);
 
 /*
  * Read and check a file. ERR_PARAM names the file and the key, and for an unknown key

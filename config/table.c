@@ -1,5 +1,7 @@
 #include "config/config.h"
 
+#include <string.h>
+
 #define DAY 86400.0
 
 const struct param config_table[] = {
@@ -141,3 +143,20 @@ const struct param config_table[] = {
 };
 
 const size_t config_table_n = sizeof config_table / sizeof *config_table;
+
+/* Keys that count as soon as the file is read again; the others from the next start. */
+static const char *const live[] = {
+    "settle_seconds", "incomplete_seconds", "rescan_seconds", "group_quiet_seconds",
+    "retry_seconds",  "retry_limit",        "stop_seconds",   "spec2_settings",
+    "spec3_settings", "log_level",
+};
+
+bool config_is_live(const char *name)
+{
+    for (size_t i = 0; i < sizeof live / sizeof *live; i++) {
+        if (!strcmp(live[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -30,7 +30,9 @@ static const char help[] =
     "SIGHUP\n"
     "lists the inbox and the references anew. Ask it with ifuctl(1).\n"
     "\n"
-    "Keys of the configuration (default, bounds):\n"
+    "Keys of the configuration (default, bounds; [restart]: counts from the next "
+    "start,\n"
+    "not on SIGHUP):\n"
     "\n";
 
 static int run_job(struct job *job, struct references *refs, struct par *par,

@@ -13,6 +13,7 @@
 #include "common/base/mem.h"
 #include "common/base/path.h"
 #include "daemon/lock.h"
+#include "config/check.h"
 #include "daemon/messages.h"
 #include "daemon/notify.h"
 #include "daemon/service_state.h"
@@ -94,6 +95,15 @@ static int open_folders(struct service *s, struct err *err)
         (code = folder(s, "products_folder", 0755, &s->products_folder, err)) ||
         (code = folder(s, "rejected_folder", 0750, &s->rejected_folder, err)) ||
         (code = folder(s, "references_folder", 0755, &s->references_folder, err))) {
+        return code;
+    }
+    /* symbolic links are followed by now */
+    static const char *const names[] = {"inbox_folder", "spool_folder",
+                                        "products_folder", "rejected_folder",
+                                        "references_folder"};
+    const char *const paths[] = {s->inbox_folder, s->spool_folder, s->products_folder,
+                                 s->rejected_folder, s->references_folder};
+    if ((code = config_apart(names, paths, 5, err))) {
         return code;
     }
     s->manifests_folder = path_join(s->spool_folder, "jobs", err);

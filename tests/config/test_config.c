@@ -1,8 +1,12 @@
 #include <check.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "config/config.h"
+#include "tests/support.h"
 
 static int parse(const char *json, struct config **ret, struct err *err)
 {
@@ -79,6 +83,82 @@ START_TEST(test_config_refuses_by_name)
     refuse("{\"workers\": 1, \"workers\": 2}", "line 1");
     refuse("[1]", "JSON object");
     refuse("{\"workers\": ", "line 1");
+}
+END_TEST
+
+START_TEST(test_config_folders_stand_apart)
+{
+    refuse("{\"inbox_folder\": \"/d/a\", \"spool_folder\": \"/d/a\"}", "is also");
+    refuse("{\"inbox_folder\": \"/d/spool/in\", \"spool_folder\": \"/d/spool\"}",
+           "inbox_folder /d/spool/in lies in spool_folder");
+    refuse("{\"products_folder\": \"/d//x/../spool/./p/\", "
+           "\"spool_folder\": \"/d/spool/\"}",
+           "products_folder");
+    refuse("{\"rejected_folder\": \"/\"}", "lies in rejected_folder");
+    refuse("{\"references_folder\": \"in/../../x\", \"inbox_folder\": \"../x\"}",
+           "references_folder");
+    refuse("{\"socket_path\": \"/var/lib/ifud/inbox/s\"}", "socket_path");
+    refuse("{\"log_file\": \"/var/lib/ifud/inbox/log\"}", "log_file");
+    struct config *c;
+    struct err err;
+    ck_assert_msg(parse("{\"inbox_folder\": \"/d/spool2\", "
+                        "\"spool_folder\": \"/d/spool\", "
+                        "\"products_folder\": \"../../spool\", "
+                        "\"rejected_folder\": \"../spool\", "
+                        "\"references_folder\": null}",
+                        &c, &err) == 0,
+                  "%s", err.message);
+    config_free(c);
+}
+END_TEST
+
+START_TEST(test_config_bounds_on_size_and_depth)
+{
+    static char text[20000];
+    char *end = text;
+    snprintf(text, sizeof text, "{\"socket_path\": \"/%0120d\"}", 7);
+    refuse(text, "at most 107");
+    snprintf(text, sizeof text, "{\"spec2_settings\": [\"a.b=%05000d\"]}", 7);
+    refuse(text, "spec2_settings[0]");
+    end += sprintf(end, "{\"spec2_settings\": [");
+    for (int i = 0; i < 1001; i++) {
+        end += sprintf(end, "%s\"a.b=c\"", i ? "," : "");
+    }
+    sprintf(end, "]}");
+    refuse(text, "at most 1000");
+    refuse("{\"spec2_settings\": [[\"a.b=c\"]]}", "spec2_settings[0]");
+    refuse("{\"workers\": {\"a\": {}}}", "workers");
+    memset(text, '[', 5000);
+    text[5000] = 0;
+    refuse(text, "line 1"); /* jansson gives up at its depth */
+}
+END_TEST
+
+START_TEST(test_config_file_must_be_a_small_regular_one)
+{
+    struct config *c = NULL;
+    struct err err = {0};
+    char *folder = support_folder();
+    const char *path = support_path(folder, "c");
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(config_read(path, &c, &err), ERR_IO); /* and does not wait */
+    ck_assert_ptr_nonnull(strstr(err.message, "no regular file"));
+    unlink(path);
+    ck_assert_int_eq(config_read(folder, &c, &err), ERR_IO);
+    support_write_file(path, "{}\0{", 4);
+    ck_assert_int_eq(config_read(path, &c, &err), ERR_PARAM);
+    char *large = malloc((1u << 20) + 1);
+    memset(large, ' ', (1u << 20) + 1);
+    large[0] = '{';
+    large[1] = '}';
+    support_write_file(path, large, (1u << 20) + 1);
+    ck_assert_int_eq(config_read(path, &c, &err), ERR_PARAM);
+    ck_assert_ptr_nonnull(strstr(err.message, "longer than"));
+    support_write_file(path, large, 1u << 20);
+    support_ok(config_read(path, &c, &err), &err);
+    config_free(c);
+    free(large);
+    support_remove(folder);
 }
 END_TEST
 
@@ -179,6 +259,9 @@ int main(void)
     tcase_add_test(t, test_config_defaults);
     tcase_add_test(t, test_config_values_of_each_type);
     tcase_add_test(t, test_config_refuses_by_name);
+    tcase_add_test(t, test_config_folders_stand_apart);
+    tcase_add_test(t, test_config_bounds_on_size_and_depth);
+    tcase_add_test(t, test_config_file_must_be_a_small_regular_one);
     tcase_add_test(t, test_config_shipped_file_is_the_defaults);
     tcase_add_test(t, test_config_print_reads_back);
     tcase_add_test(t, test_config_help_names_every_key);
