@@ -1,10 +1,12 @@
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "daemon/messages.h"
+#include "daemon/schedule.h"
 #include "daemon/service_state.h"
 
 /* Where a failed attempt goes. */
@@ -50,6 +52,11 @@ static int record(struct service *s, const struct executor_report *r,
         goto out;
     }
     ret_job->state = to;
+    code = queue_use(s->queue, ret_job->program, r->seconds, service_now(),
+                     params_real(s->config->values, "share_half_life_seconds"), err);
+    if (code) {
+        goto out;
+    }
     if (to == JOB_DEFERRED &&
         (s->next_retry == 0 || change.not_before < s->next_retry)) {
         s->next_retry = change.not_before;
@@ -137,12 +144,39 @@ static int start_job(struct service *s, const struct queue_job *next, struct err
     return 0;
 }
 
+/* A suspect, or what schedule.h chooses among the queued; ret->id = 0: none. */
+static int next_job(struct service *s, struct queue_job *ret, struct err *err)
+{
+    struct queue_candidate *c = NULL;
+    struct queue_share *shares = NULL;
+    size_t n = 0, n_shares = 0;
+    double now = service_now();
+    int code = queue_next_suspect(s->queue, ret, err);
+    if (code || ret->id) {
+        return code;
+    }
+    code = queue_candidates(s->queue, &c, &n, err);
+    if (!code && n) {
+        code = queue_shares(s->queue, now,
+                            params_real(s->config->values, "share_half_life_seconds"),
+                            &shares, &n_shares, err);
+    }
+    if (!code && n) {
+        size_t i = schedule_pick(c, n, shares, n_shares, now,
+                                 params_real(s->config->values, "ageing_seconds"));
+        code = queue_get_job(s->queue, c[i].id, ret, err);
+    }
+    free(shares);
+    free(c);
+    return code;
+}
+
 void service_dispatch(struct service *s)
 {
     struct err err = {0};
     while (!s->stopping && executor_idle(s->executor) > 0) {
         struct queue_job next;
-        int code = queue_next(s->queue, &next, &err);
+        int code = next_job(s, &next, &err);
         if (!code && !next.id) {
             return;
         }

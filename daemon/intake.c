@@ -25,6 +25,7 @@ static int accept_exposure(struct service *s, const struct spool_result *r,
                            bool *ret_twice, struct err *err)
 {
     const struct queue_exposure *e = &r->exposure;
+    struct queue_file file = {.name = r->name};
     struct queue_exposure known = {0};
     int64_t id = 0;
     int code = queue_begin(s->queue, err);
@@ -38,10 +39,10 @@ static int accept_exposure(struct service *s, const struct spool_result *r,
         snprintf(message, sizeof message, "%s has the bytes of %s", e->name,
                  known.name);
         code = code ? code
-                    : queue_note_file(s->queue, id, "duplicate", message, service_now(),
-                                      err);
+                    : queue_note_file(s->queue, id, &file, "duplicate", message,
+                                      service_now(), err);
     } else if (!code) {
-        code = queue_add_exposure(s->queue, e, service_now(), &id, err);
+        code = queue_add_exposure(s->queue, e, &file, service_now(), &id, err);
         code = code ? code
                     : service_plan_group(
                           s, e->group,
@@ -86,6 +87,7 @@ void intake_on_spooled(void *user, const struct spool_result *r)
 {
     struct service *s = user;
     struct err err = {0};
+    struct queue_file file = {.name = r->name};
     switch (r->outcome) {
     case SPOOL_STORED:
         take(s, r);
@@ -104,8 +106,8 @@ void intake_on_spooled(void *user, const struct spool_result *r)
         log_event(LOG_LEVEL_WARNING, message_id(MESSAGE_FILE_REJECTED),
                   &(struct log_fields){.exposure = r->name}, "rejected: %s",
                   r->err.message);
-        if (queue_note_file(s->queue, 0, "rejected", r->err.message, service_now(),
-                            &err)) {
+        if (queue_note_file(s->queue, 0, &file, "rejected", r->err.message,
+                            service_now(), &err)) {
             service_trouble(s, "cannot record that %s was rejected: %s", r->name,
                             err.message);
         }

@@ -39,7 +39,8 @@ static int apply(struct service *s, const struct queue_group *g, const char *gro
     case PLAN_NOTHING:
         break;
     case PLAN_SUPERSEDE_EXPOSURE:
-        code = queue_supersede_exposure(s->queue, step->exposure, now, step->why, err);
+        code = queue_move_exposure(s->queue, step->exposure, FILE_SUPERSEDED, step->why,
+                                   now, err);
         break;
     case PLAN_ADD_SPEC2:
     case PLAN_ADD_SPEC3:

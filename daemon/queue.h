@@ -9,15 +9,21 @@
 
 /*
  * The queue: what was accepted, what is to be done with it, and everything that ever
- * happened to it. The only file that speaks SQLite: WAL, synchronous FULL, one
- * connection that writes, STRICT tables exposure, job, job_input, product and event.
- * What a call has returned 0 for is on the disk (outside a transaction).
+ * happened to it. The files daemon/queue*.c are the only ones that speak SQLite: WAL,
+ * synchronous FULL, one connection that writes, STRICT tables. What a call has returned 0
+ * for is on the disk (outside a transaction). Every change of state of a file or a job is
+ * also a row of `event`, in the same commit.
  *
  * Ownership: rows are returned in new arrays, each released with one free() unless said
  * otherwise; strings lie inside the rows.
- * Thread: the one that opened it. Test: tests/daemon/test_queue.c
+ * Thread: the one that opened it. Test: tests/daemon/test_queue*.c
  */
 struct queue;
+
+enum queue_mode {
+    QUEUE_WRITE, /* the daemon: creates, migrates */
+    QUEUE_READ   /* looks, changes nothing, beside a daemon or without one */
+};
 
 #define QUEUE_NAME 256
 
@@ -26,7 +32,7 @@ struct queue_exposure {
     char sha256[65];
     char name[QUEUE_NAME];  /* file name, also in the spool */
     char base[QUEUE_NAME];  /* name without "_rate" and extension */
-    char state[16];         /* "accepted", or "superseded" by the same name rewritten */
+    char state[16];         /* "accepted", "superseded" or "gone" (enum file_state) */
     char role[16];          /* "science", "imprint", "background" */
     char group[QUEUE_NAME]; /* name of the spec3 product it belongs to */
     char program[16], observation[16], visit[16];
@@ -52,6 +58,11 @@ struct queue_job {
     char error[16];     /* err_name of the failure */
     char message[1024]; /* of the last change */
     int64_t exposure;   /* spec2: its exposure */
+    int priority;       /* -10..10 */
+    int crashes;        /* of its own process, since it was done or retried */
+    int64_t estimate_bytes, peak_bytes; /* memory; 0: not known */
+    double queued_at; /* when it last joined the queue; s since 1970 */
+    char wish[16];    /* running: where it goes at its end: "", "held", ... */
 };
 
 /* One exposure or job that a job reads. */
@@ -71,6 +82,7 @@ struct queue_product {
 struct queue_event {
     int64_t id;
     double at;
+    char file[QUEUE_NAME];     /* its name in the inbox, "" if none */
     char exposure[QUEUE_NAME]; /* "" if none */
     char job[2 * QUEUE_NAME];  /* "" if none */
     char from[16], to[16];     /* states; "" if none */
@@ -78,10 +90,14 @@ struct queue_event {
 };
 
 /*
- * Open or create. The folder must exist. A newer schema, or a file that is no database
- * or fails its check, is refused (ERR_IO) and left alone.
+ * QUEUE_WRITE: open, or create in a folder that exists. An older schema is migrated in one
+ * transaction, after a copy <path>.schema<N>-<date> is on the disk. QUEUE_READ: open what
+ * is there; an older schema is refused.
+ * A newer schema, or a file that is no database or fails its check, is refused (ERR_IO)
+ * and left alone.
  */
-int queue_open(const char *path, struct queue **ret, struct err *err);
+int queue_open(const char *path, enum queue_mode mode, struct queue **ret,
+               struct err *err);
 void queue_close(struct queue *q); /* NULL is fine */
 
 /* Several changes at once; without them each call commits by itself. No nesting. */
@@ -89,22 +105,39 @@ int queue_begin(struct queue *q, struct err *err);
 int queue_commit(struct queue *q, struct err *err); /* rolls back on failure */
 void queue_rollback(struct queue *q);
 
-/* ---- exposures ---- */
+/* ---- settings that outlive the daemon ---- */
 
-/* *ret_id = 0 if these bytes were never accepted. */
+/* *ret = "" if it was never set. */
+int queue_get_setting(struct queue *q, const char *key, char *ret, size_t size,
+                      struct err *err);
+int queue_set_setting(struct queue *q, const char *key, const char *value,
+                      struct err *err);
+
+/* ---- files and exposures ---- */
+
+/* How a file came: its way to `settling` is recorded with these times. */
+struct queue_file {
+    const char *name;            /* in the inbox */
+    double seen_at, settling_at; /* s since 1970; 0: not known, or not reached */
+};
+
+/* *ret_id = 0 if these bytes are no exposure, or one whose copy is gone. */
 int queue_find_content(struct queue *q, const char *sha256, int64_t *ret_id,
                        struct err *err);
-/* Insert (id, state and accepted_at are set here) and record it as accepted. */
-int queue_add_exposure(struct queue *q, const struct queue_exposure *e, double now,
-                       int64_t *ret_id, struct err *err);
+/* Insert (id, state and accepted_at are set here) and record it as accepted. file: NULL
+ * if it did not come through the inbox. */
+int queue_add_exposure(struct queue *q, const struct queue_exposure *e,
+                       const struct queue_file *file, double now, int64_t *ret_id,
+                       struct err *err);
 int queue_get_exposure(struct queue *q, int64_t id, struct queue_exposure *ret,
                        struct err *err);
-/* accepted -> superseded */
-int queue_supersede_exposure(struct queue *q, int64_t id, double now,
-                             const char *message, struct err *err);
-/* An event about a file: to = "rejected", "duplicate". exposure: its row, or 0. */
-int queue_note_file(struct queue *q, int64_t exposure, const char *to,
-                    const char *message, double now, struct err *err);
+/* Move an exposure along the table of files and record it: to "superseded" or "gone". */
+int queue_move_exposure(struct queue *q, int64_t id, enum file_state to,
+                        const char *message, double now, struct err *err);
+/* What became of a file that is no new exposure: to "rejected", "duplicate" (exposure:
+ * whose bytes it has), or "gone" (from the inbox). */
+int queue_note_file(struct queue *q, int64_t exposure, const struct queue_file *file,
+                    const char *to, const char *message, double now, struct err *err);
 
 /* ---- jobs ---- */
 
@@ -121,20 +154,61 @@ int queue_set_inputs(struct queue *q, int64_t job, const int64_t *input_jobs, si
 struct queue_change { /* what goes with a move; all may be empty */
     const char *message, *error, *stage;
     double not_before;  /* deferred: when to try again */
-    bool count_failure; /* failures + 1; else unchanged, except: done sets it to 0 */
+    bool count_failure; /* failures + 1 */
+    bool count_crash;   /* crashes + 1 */
 };
 /*
  * Move a job along the table of lifecycle.c and record it; to JOB_RUNNING counts the
- * attempt. Any other move is ERR_BUG and changes nothing. change may be NULL.
+ * attempt. Failures and crashes begin anew when it is done, or leaves a final state. Any
+ * other move is ERR_BUG and changes nothing. change may be NULL.
  */
 int queue_move(struct queue *q, int64_t job, enum job_state to,
                const struct queue_change *change, double now, struct err *err);
-/* The oldest queued job; ret->id = 0 if there is none. */
-int queue_next(struct queue *q, struct queue_job *ret, struct err *err);
+/* A held, quarantined, cancelled or done job again: to queued, or to waiting if it has no
+ * inputs yet. */
+int queue_retry(struct queue *q, int64_t job, const char *message, double now,
+                struct err *err);
+/* Where a running job goes at its end: to JOB_HELD, JOB_CANCELLED or JOB_QUARANTINED. */
+int queue_set_wish(struct queue *q, int64_t job, enum job_state to, const char *message,
+                   double now, struct err *err);
+int queue_set_priority(struct queue *q, int64_t job, int priority, double now,
+                       struct err *err);
+/* 0 leaves a value as it is. */
+int queue_set_memory(struct queue *q, int64_t job, int64_t estimate_bytes,
+                     int64_t peak_bytes, struct err *err);
+/* The largest peak / estimate of the last 20 jobs of this recipe that were measured; 0:
+ * none was. */
+int queue_memory_ratio(struct queue *q, const char *recipe, double *ret,
+                       struct err *err);
+
+/* What may run next: of each program and priority the job that was queued first. */
+struct queue_candidate {
+    int64_t id;
+    char program[16];
+    int priority;
+    double queued_at;  /* s since 1970 */
+    double started_at; /* when a job of this program and priority last started; or 0 */
+};
+int queue_candidates(struct queue *q, struct queue_candidate **ret, size_t *ret_n,
+                     struct err *err);
+/* The oldest suspect; ret->id = 0 if there is none. */
+int queue_next_suspect(struct queue *q, struct queue_job *ret, struct err *err);
+
+/* Worker time that programs have used, halving every half_life seconds. */
+struct queue_share {
+    char program[16];
+    double used_seconds;
+    int running; /* jobs */
+};
+int queue_shares(struct queue *q, double now, double half_life,
+                 struct queue_share **ret, size_t *ret_n, struct err *err);
+int queue_use(struct queue *q, const char *program, double seconds, double now,
+              double half_life, struct err *err);
+
 /* deferred -> queued where not_before has passed. *ret_next: when the next is due, 0 if
  * none. */
 int queue_wake_deferred(struct queue *q, double now, double *ret_next, struct err *err);
-/* After a start: running -> queued. *ret_n: how many. */
+/* After a start: running -> suspect, or where an operator wished. *ret_n: how many. */
 int queue_recover(struct queue *q, double now, size_t *ret_n, struct err *err);
 int queue_get_job(struct queue *q, int64_t id, struct queue_job *ret, struct err *err);
 /* By name, or by number; ERR_INPUT if unknown. */
@@ -172,7 +246,7 @@ int queue_groups(struct queue *q, bool waiting, size_t limit, char (**ret)[QUEUE
 
 struct queue_counts {
     long jobs[JOB_STATES];
-    long accepted, superseded;         /* exposures */
+    long accepted, superseded, gone;   /* exposures */
     long science, imprint, background; /* of the accepted ones */
     long rejected, duplicates;         /* files, as often as they came */
 };
@@ -185,5 +259,11 @@ int queue_events(struct queue *q, int64_t after, const char *job, size_t limit,
 /* The last rejected files, newest first. */
 int queue_rejections(struct queue *q, size_t limit, struct queue_event **ret,
                      size_t *ret_n, struct err *err);
+
+/* ---- care ---- */
+
+/* A consistent copy while others read and write: under <path>.part until it is whole and
+ * on the disk. */
+int queue_backup(struct queue *q, const char *path, struct err *err);
 
 #endif

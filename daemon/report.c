@@ -304,7 +304,6 @@ static json_t *retry(struct service *s, const char *name, bool is_owner,
                      struct err *err)
 {
     struct queue_job j;
-    struct queue_change change = {.message = "an operator retries it"};
     if (!is_owner) {
         err_set(err, ERR_PARAM,
                 "only the owner of the daemon and root may retry a job");
@@ -319,7 +318,7 @@ static json_t *retry(struct service *s, const char *name, bool is_owner,
                 job_state_name(j.state));
         return NULL;
     }
-    if (queue_move(s->queue, j.id, JOB_QUEUED, &change, service_now(), err) ||
+    if (queue_retry(s->queue, j.id, "an operator retries it", service_now(), err) ||
         queue_get_job(s->queue, j.id, &j, err)) {
         return NULL;
     }

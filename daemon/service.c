@@ -122,11 +122,11 @@ static int open_queue(struct service *s, struct err *err)
 {
     size_t n = 0;
     char *path = path_join(s->spool_folder, "queue.db", err);
-    int code = path ? queue_open(path, &s->queue, err) : ERR_NOMEM;
+    int code = path ? queue_open(path, QUEUE_WRITE, &s->queue, err) : ERR_NOMEM;
     free(path);
     code = code ? code : queue_recover(s->queue, service_now(), &n, err);
     if (!code && n) {
-        log_info("%zu jobs that ran when the daemon ended are queued again", n);
+        log_info("%zu jobs that ran when the daemon ended run again", n);
     }
     code = code
                ? code
