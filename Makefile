@@ -70,7 +70,7 @@ define main_rule
 $(B)/bin/$(basename $(notdir $(1))): $(B)/$(1:.c=.o) $(LIB)
 	@mkdir -p $$(@D)
 	@echo "LD $$@"
-	@$(CC) $(LDFLAGS) -o $$@ $$< $(LIB) $(LDLIBS)
+	@$(CC) $(LDFLAGS) -rdynamic -o $$@ $$< $(LIB) $(LDLIBS)
 endef
 $(foreach m,$(MAINS),$(eval $(call main_rule,$(m))))
 

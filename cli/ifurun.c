@@ -107,7 +107,9 @@ static int run_job(const struct ifurun_options *o, const struct job *job,
 
 static void complain(const struct err *err)
 {
-    fprintf(stderr, "ifurun: %s\n", err->message);
+    if (*err->message) {
+        fprintf(stderr, "ifurun: %s\n", err->message);
+    }
 }
 
 /* ---- recipes ---------------------------------------------------------------------- */
@@ -194,29 +196,53 @@ static int run_recipe(const struct ifurun_options *o, struct err *err)
     return code;
 }
 
+/* Run a job as the child of a daemon, which has not chosen its references yet. */
+static int run_reported(struct job *job, struct references *refs, struct par *par,
+                        struct job_result *ret, struct err *err)
+{
+    int code = job_check(job, err);
+    code = code ? code : job_pin(job, refs, err);
+    return code ? code
+                : job_run(job, refs, par, &cancelled, ifurun_child_events(), ret, err);
+}
+
 static int run_manifest(const struct ifurun_options *o, struct err *err)
 {
     struct job job = {0};
+    struct job_result result = {0};
     struct references *refs = NULL;
     struct par *par = NULL;
+    bool reported = o->report_fd >= 0;
     if (o->n_files || o->n_settings || o->n_save || o->stop_after || o->references) {
         return err_set(err, ERR_PARAM,
                        "a manifest is complete: only --threads goes with it");
     }
-    int code = job_read(o->command, &job, err);
+    int code = reported ? ifurun_child_begin(o->report_fd, err) : 0;
+    if (code) {
+        return code;
+    }
+    code = job_read(o->command, &job, err);
     if (!code) {
-        const char *folder = job.n_references ? NULL : job.reference_folder;
-        code = references_open(folder, IFURUN_CACHE_BYTES, &refs, err);
+        bool chosen = job.n_references && !reported;
+        code = references_open(chosen ? NULL : job.reference_folder, IFURUN_CACHE_BYTES,
+                               &refs, err);
     }
     if (!code) {
         code = par_new(o->threads, &par, err);
     }
     if (!code) {
-        code = run_job(o, &job, refs, par, err);
+        code = reported ? run_reported(&job, refs, par, &result, err)
+                        : run_job(o, &job, refs, par, err);
     }
-    if (code == ERR_PARAM) {
+    if (code == ERR_PARAM && !reported) {
         code = ERR_INPUT; /* what a file says wrong is no wrong use */
     }
+    if (reported) {
+        ifurun_child_end(code, err, &result);
+        code = code == ERR_PARAM ? ERR_INPUT : code;
+        *err = (struct err){0}; /* it has been told */
+    }
+    job_result_done(&result);
     par_free(par);
     references_close(refs);
     job_done(&job);
@@ -228,6 +254,9 @@ static int run_command(const struct ifurun_options *o, struct err *err)
     int code = fits_check_library(err);
     if (code) {
         return code;
+    }
+    if (o->report_fd >= 0 && !path_has_suffix(o->command, ".json")) {
+        return err_set(err, ERR_PARAM, "--report-fd goes with a manifest only");
     }
     if (recipe_find(o->command)) {
         return run_recipe(o, err);
@@ -268,7 +297,10 @@ int main(int argc, char **argv)
         complain(&err);
         return code == ERR_PARAM ? 2 : 1;
     }
-    if (options.help) {
+    code = ifurun_limit(&options.limits, &err);
+    if (code) {
+        complain(&err);
+    } else if (options.help) {
         ifurun_print_usage(stdout);
         ifurun_print_stages(stdout);
     } else if (!options.command) {

@@ -20,22 +20,29 @@ void ifurun_print_usage(FILE *out)
     for (const struct recipe *r = recipes; r->name; r++) {
         fprintf(out, "  %-22s %s\n", r->name, r->summary);
     }
-    fputs("\n"
-          "options:\n"
-          "  --references DIR       reference files, any depth; default "
-          "$IFUD_REFERENCES,\n"
-          "                         else $CRDS_PATH/references\n"
-          "  --output DIR           where products go; default the working folder\n"
-          "  --set STAGE.NAME=VALUE a parameter; also STAGE.skip=true and\n"
-          "                         STAGE.override_<type>=FILE; none is None, lists "
-          "are a,b\n"
-          "  --save STAGE           write what this stage makes too\n"
-          "  --stop-after STAGE     write what this stage makes, and end there\n"
-          "  --threads N            default: the number of cores\n"
-          "  --timings FILE         add a line of JSON: seconds of each stage\n"
-          "\n"
-          "Exit codes: 0 done, 1 failed, 2 usage.\n",
-          out);
+    fputs(
+        "\n"
+        "options:\n"
+        "  --references DIR       reference files, any depth; default "
+        "$IFUD_REFERENCES,\n"
+        "                         else $CRDS_PATH/references\n"
+        "  --output DIR           where products go; default the working folder\n"
+        "  --set STAGE.NAME=VALUE a parameter; also STAGE.skip=true and\n"
+        "                         STAGE.override_<type>=FILE; none is None, lists "
+        "are a,b\n"
+        "  --save STAGE           write what this stage makes too\n"
+        "  --stop-after STAGE     write what this stage makes, and end there\n"
+        "  --threads N            default: the number of cores\n"
+        "  --timings FILE         add a line of JSON: seconds of each stage\n"
+        "  --limit-memory-mb N    end when it needs more than this\n"
+        "  --limit-cpu-seconds N  end by SIGXCPU after this much CPU time\n"
+        "  --limit-file-mb N      end by SIGXFSZ when a file grows beyond this\n"
+        "  --report-fd N          with a manifest: pin its references, tell progress,\n"
+        "                         products and the end as lines of JSON on this\n"
+        "                         descriptor, and die with the process that reads it\n"
+        "\n"
+        "Exit codes: 0 done, 1 failed, 2 usage.\n",
+        out);
 }
 
 static const char *type_name(const struct param *p)

@@ -1,5 +1,6 @@
 #include "cli/ifurun_options.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,15 +51,17 @@ static int add_save(struct ifurun_options *o, const char *text, struct err *err)
     return code;
 }
 
-static int read_threads(const char *text, int *ret, struct err *err)
+static int read_number(const char *option, const char *text, long min, long max,
+                       long *ret, struct err *err)
 {
     char *end;
+    errno = 0;
     long n = strtol(text, &end, 10);
-    if (*end || end == text || n < 1 || n > 1024) {
-        return err_set(err, ERR_PARAM, "--threads '%s': give a number from 1 to 1024",
-                       text);
+    if (*end || end == text || errno || n < min || n > max) {
+        return err_set(err, ERR_PARAM, "--%s '%s': give a number from %ld to %ld",
+                       option, text, min, max);
     }
-    *ret = (int)n;
+    *ret = n;
     return 0;
 }
 
@@ -73,10 +76,15 @@ int ifurun_options_read(int argc, char **argv, struct ifurun_options *ret,
         {"stop-after", required_argument, NULL, 'x'},
         {"timings", required_argument, NULL, 'm'},
         {"threads", required_argument, NULL, 't'},
+        {"report-fd", required_argument, NULL, 'f'},
+        {"limit-memory-mb", required_argument, NULL, 'M'},
+        {"limit-cpu-seconds", required_argument, NULL, 'C'},
+        {"limit-file-mb", required_argument, NULL, 'F'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    struct ifurun_options o = {.output = ".", .threads = 0};
+    struct ifurun_options o = {.output = ".", .threads = 0, .report_fd = -1};
+    long threads = 0, fd = -1;
     int code = 0, option;
     opterr = 0;
     optind = 1;
@@ -101,7 +109,22 @@ int ifurun_options_read(int argc, char **argv, struct ifurun_options *ret,
             o.timings = optarg;
             break;
         case 't':
-            code = read_threads(optarg, &o.threads, err);
+            code = read_number("threads", optarg, 1, 1024, &threads, err);
+            break;
+        case 'f':
+            code = read_number("report-fd", optarg, 0, 1 << 20, &fd, err);
+            break;
+        case 'M':
+            code = read_number("limit-memory-mb", optarg, 1, 1L << 30,
+                               &o.limits.memory_mb, err);
+            break;
+        case 'C':
+            code = read_number("limit-cpu-seconds", optarg, 1, 1L << 30,
+                               &o.limits.cpu_seconds, err);
+            break;
+        case 'F':
+            code = read_number("limit-file-mb", optarg, 1, 1L << 30, &o.limits.file_mb,
+                               err);
             break;
         case 'h':
             o.help = true;
@@ -124,6 +147,8 @@ int ifurun_options_read(int argc, char **argv, struct ifurun_options *ret,
     }
     o.files = argv + optind;
     o.n_files = (size_t)(argc - optind);
+    o.report_fd = (int)fd;
+    o.threads = (int)threads;
     if (o.threads == 0) {
         long n = sysconf(_SC_NPROCESSORS_ONLN);
         o.threads = n < 1 ? 1 : (int)n;

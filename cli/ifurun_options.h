@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "common/base/err.h"
+#include "cli/ifurun_child.h"
 #include "jobs/job.h"
 
 /* The command line of ifurun. Borrows argv; ifurun_options_done frees the rest. */
@@ -12,6 +13,8 @@ struct ifurun_options {
     const char *references, *output, *stop_after, *timings;
     int threads;
     bool help;
+    int report_fd; /* -1: none */
+    struct ifurun_limits limits;
     struct job_setting *settings;
     size_t n_settings;
     char **save;

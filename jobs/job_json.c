@@ -1,8 +1,13 @@
 #include "jobs/job.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/base/path.h"
@@ -298,19 +303,40 @@ int job_parse(const char *json, struct job *ret, struct err *err)
     return 0;
 }
 
+/* A group of thousands of exposures with their references stays far below. */
+#define MANIFEST_MAX (64L << 20)
+
 int job_read(const char *path, struct job *ret, struct err *err)
 {
-    json_error_t at;
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &at);
-    char *text = root ? json_dumps(root, 0) : NULL;
-    json_decref(root);
-    if (!text) {
-        return err_set(err, ERR_INPUT, "%s: not a manifest: line %d: %s", path, at.line,
-                       root ? "out of memory" : at.text);
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* no waiting on a FIFO */
+    if (fd < 0 || fstat(fd, &st)) {
+        int code = err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return code;
     }
-    int code = job_parse(text, ret, err);
+    FILE *f = NULL;
+    char *text = NULL;
+    int code = 0;
+    if (!S_ISREG(st.st_mode) || st.st_size > MANIFEST_MAX) {
+        code = err_set(err, ERR_INPUT, "%s: a manifest is a file of at most %ld MB",
+                       path, MANIFEST_MAX >> 20);
+    } else if (!(text = mem_calloc((size_t)st.st_size + 1, 1, err))) {
+        code = ERR_NOMEM;
+    } else if (!(f = fdopen(fd, "r")) ||
+               fread(text, 1, (size_t)st.st_size, f) != (size_t)st.st_size) {
+        code = err_set(err, ERR_IO, "%s: cannot be read", path);
+    }
+    if (f ? fclose(f) : close(fd)) {
+        code = code ? code : err_set(err, ERR_IO, "%s: cannot be read", path);
+    }
+    if (!code && (code = job_parse(text, ret, err))) {
+        err_prefix(err, "%s", path);
+    }
     free(text);
-    return code ? err_prefix(err, "%s", path) : 0;
+    return code;
 }
 
 /* ---- writing ---------------------------------------------------------------------- */

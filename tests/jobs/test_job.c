@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "common/base/sha256.h"
 #include "common/data/exposure_io.h"
@@ -72,6 +73,27 @@ START_TEST(test_job_json_refuses_by_name)
         ck_assert_msg(strstr(err.message, bad[i].says) != NULL, "no '%s' in: %s",
                       bad[i].says, err.message);
     }
+}
+END_TEST
+
+START_TEST(test_job_read_takes_files_only)
+{
+    char *folder = support_folder();
+    struct job job;
+    struct err err = {0};
+    ck_assert_int_eq(job_read(folder, &job, &err), ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.message, "a manifest is a file"));
+    const char *path = support_path(folder, "m.json");
+    ck_assert_int_eq(job_read(path, &job, &err), ERR_INPUT);
+    ck_assert_int_eq(mkfifo(path, 0600), 0); /* and it is not waited for */
+    ck_assert_int_eq(job_read(path, &job, &err), ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.message, "a manifest is a file"));
+    unlink(path);
+    support_write_file(path, "{}", 2);
+    ck_assert_int_eq(truncate(path, 65 << 20), 0);
+    ck_assert_int_eq(job_read(path, &job, &err), ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.message, "at most 64 MB"));
+    support_remove(folder);
 }
 END_TEST
 
@@ -303,6 +325,7 @@ int main(void)
     TCase *t = tcase_create("job");
     tcase_add_test(t, test_job_json_round_trip);
     tcase_add_test(t, test_job_json_refuses_by_name);
+    tcase_add_test(t, test_job_read_takes_files_only);
     tcase_add_test(t, test_job_product_names);
     tcase_add_test(t, test_job_run_writes_product_and_manifest);
     tcase_add_test(t, test_job_run_failures_leave_no_product);
