@@ -271,9 +271,15 @@ char **config_strings(const struct config *config, const char *name, size_t *ret
     return list;
 }
 
-int config_inner_threads(const struct config *config, int cores)
+int config_workers(const struct config *config, int cores)
 {
     long workers = params_int(config->values, "workers");
+    return workers < cores ? (int)workers : cores < 1 ? 1 : cores;
+}
+
+int config_inner_threads(const struct config *config, int cores)
+{
+    long workers = config_workers(config, cores);
     long inner = params_int(config->values, "threads_per_worker");
     long share = cores / workers;
     if (inner == 0 || inner > share) {

@@ -52,7 +52,11 @@ void config_free(struct config *config); /* NULL is fine */
 char **config_strings(const struct config *config, const char *name, size_t *ret_n,
                       struct err *err);
 
-/* Inner threads per worker: as configured, or the cores divided among the workers. */
+/*
+ * Workers, and inner threads of each, so that workers x threads <= cores: the workers are
+ * lowered to the cores, then the threads to what each worker's share is (0: that share).
+ */
+int config_workers(const struct config *config, int cores);
 int config_inner_threads(const struct config *config, int cores);
 
 /*

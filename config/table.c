@@ -89,7 +89,7 @@ const struct param config_table[] = {
      .min = 1,
      .max = 256,
      .unit = "",
-     .doc = "Jobs that run at the same time"},
+     .doc = "Jobs that run at the same time; no more than there are cores"},
     {.name = "threads_per_worker",
      .type = PARAM_INT,
      .fallback = "0",
@@ -97,6 +97,14 @@ const struct param config_table[] = {
      .max = 256,
      .unit = "",
      .doc = "Threads inside each job; 0: the cores divided among the workers"},
+    {.name = "memory_mb",
+     .type = PARAM_INT,
+     .fallback = "0",
+     .min = 0,
+     .max = 16777216,
+     .unit = "MB",
+     .doc = "Memory for jobs and the references; 0: 3/4 of what the machine or the "
+            "service's control group has"},
     {.name = "retry_seconds",
      .type = PARAM_REAL,
      .fallback = "30",
@@ -161,8 +169,8 @@ const size_t config_table_n = sizeof config_table / sizeof *config_table;
 /* Keys that count as soon as the file is read again; the others from the next start. */
 static const char *const live[] = {
     "settle_seconds", "incomplete_seconds", "rescan_seconds", "group_quiet_seconds",
-    "retry_seconds",  "retry_limit",        "stop_seconds",   "spec2_settings",
-    "spec3_settings", "log_level",
+    "memory_mb",      "retry_seconds",      "retry_limit",    "stop_seconds",
+    "spec2_settings", "spec3_settings",     "log_level",
 };
 
 bool config_is_live(const char *name)

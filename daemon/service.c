@@ -15,6 +15,7 @@
 #include "daemon/lock.h"
 #include "config/check.h"
 #include "daemon/messages.h"
+#include "daemon/machine.h"
 #include "daemon/notify.h"
 #include "daemon/service_state.h"
 
@@ -140,19 +141,23 @@ static int open_queue(struct service *s, struct err *err)
 static int open_workers(struct service *s, executor_run run, struct err *err)
 {
     const struct params *v = s->config->values;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    cores = cores < 1 ? 1 : cores;
-    s->place.threads = config_inner_threads(s->config, (int)cores);
+    const int cores = machine_cores();
+    const int workers = config_workers(s->config, cores);
+    s->place.threads = config_inner_threads(s->config, cores);
     s->place.products = s->products_folder;
     s->place.references = s->references_folder;
     s->place.manifests = s->manifests_folder;
-    if (params_int(v, "workers") > cores) {
-        log_warning("workers = %ld, but there are %ld cores", params_int(v, "workers"),
-                    cores);
+    if (params_int(v, "workers") > workers ||
+        params_int(v, "threads_per_worker") > s->place.threads) {
+        log_warning(
+            "workers = %ld and threads_per_worker = %ld are more than %d cores: "
+            "%d and %d are used",
+            params_int(v, "workers"), params_int(v, "threads_per_worker"), cores,
+            workers, s->place.threads);
     }
     size_t bytes = (size_t)params_int(v, "references_memory_mb") << 20;
     int code = references_open(s->references_folder, bytes, &s->references, err);
-    struct executor_options o = {.workers = (int)params_int(v, "workers"),
+    struct executor_options o = {.workers = workers,
                                  .threads = s->place.threads,
                                  .refs = s->references,
                                  .run = run,

@@ -215,10 +215,16 @@ START_TEST(test_config_threads_stay_within_the_cores)
     parse("{\"workers\": 2}", &c, &err);
     ck_assert_int_eq(config_inner_threads(c, 8), 4);
     ck_assert_int_eq(config_inner_threads(c, 1), 1);
+    ck_assert_int_eq(config_workers(c, 8), 2);
+    ck_assert_int_eq(config_workers(c, 1), 1);
     config_free(c);
     parse("{\"workers\": 2, \"threads_per_worker\": 3}", &c, &err);
     ck_assert_int_eq(config_inner_threads(c, 8), 3);
     ck_assert_int_eq(config_inner_threads(c, 4), 2);
+    for (int cores = 1; cores <= 9; cores++) { /* never more threads than cores */
+        ck_assert_int_le(config_workers(c, cores) * config_inner_threads(c, cores),
+                         cores);
+    }
     config_free(c);
 }
 END_TEST
