@@ -9,15 +9,15 @@
 #include "common/data/header.h"
 
 /*
- * FITS files. Reading (fits_io.c) is the only room of cfitsio; writing (fits_out.c)
- * goes straight to the file, so that a full disk is known by its own name.
+ * FITS files. Files and headers are read by our own code (fits_io.c); values are
+ * converted by cfitsio, which never sees a file or its headers (fits_decode.h). Writing
+ * (fits_out.c) goes straight to the file, so that a full disk is known by its own name.
  *
  * Files come from strangers. A path is never parsed (no "[ext]", no "(copy)", no URL),
  * must be a regular file, and is opened read-only; gzip files (by their first bytes,
  * not their name) are unpacked into memory up to FITS_MAX_UNPACKED. Opening walks all
  * headers: sizes are checked for overflow and against the length of the file before
  * anything is allocated, and a file that is cut short is refused naming the HDU.
- * cfitsio's error texts are shared between threads, so only its status codes are used.
  *
  * Thread: a handle belongs to one thread; different handles may be used at once.
  */

@@ -119,6 +119,7 @@ static int take_mandatory(struct walk *w, int place, const char *line, struct er
         w->hdu.axes[place - 3] = (size_t)v;
     } else if (is(line, "TFIELDS")) {
         code = number_of(w, line, 0, 999, &v, err);
+        w->hdu.fields = (int)v;
     } else {
         code = number_of(w, line, 0, INT64_MAX, &v, err);
         *(is(line, "PCOUNT") ? &w->pcount : &w->gcount) = (uint64_t)v;
@@ -259,9 +260,15 @@ static int measure(struct walk *w, struct err *err)
         if (h->bitpix != 8 || h->n_axes != 2) {
             return wrong(w, err, "a table must have BITPIX 8 and NAXIS 2");
         }
-        h->rows = h->axes[1];
+        h->rows = h->axes[0] ? h->axes[1] : 0;
     } else {
         h->kind = FITS_OTHER;
+    }
+    if (h->kind != FITS_OTHER && w->gcount != 1) {
+        return wrong(w, err, "GCOUNT must be 1");
+    }
+    if (h->kind == FITS_IMAGE && w->pcount) {
+        return wrong(w, err, "PCOUNT of an image must be 0");
     }
     size_t n = h->n_axes > 0, values, bytes;
     int overflow = 0;

@@ -28,7 +28,8 @@ struct fits_hdu {
     int n_axes;
     size_t axes[FITS_MAX_AXES]; /* fastest first */
     size_t pixels;              /* product of axes; 0 if there are none */
-    size_t rows;                /* of a table */
+    size_t rows;                /* of a table; 0 if they hold no bytes */
+    int fields;                 /* columns of a table */
     bool is_compressed;         /* a tile-compressed image: refused when read */
     uint64_t header_at, data_at, data_bytes; /* without the padding */
 };

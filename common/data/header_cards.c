@@ -145,7 +145,7 @@ static int append_value(struct header *h, const char *keyword, const char *p,
     return header_append(h, keyword, type, text, comment_at(p), err);
 }
 
-int header_parse_line(struct header *h, const char *line, bool of_table,
+int header_parse_line(struct header *h, const char *line, enum header_part part,
                       struct err *err)
 {
     char buf[HEADER_LINE + 1], keyword[HEADER_LINE + 1];
@@ -166,7 +166,8 @@ int header_parse_line(struct header *h, const char *line, bool of_table,
             return append_value(h, keyword, eq + 1, err);
         }
     }
-    if (header_is_structural(keyword, of_table)) {
+    if (part != HEADER_WHOLE &&
+        header_is_structural(keyword, part == HEADER_OF_TABLE)) {
         return 0;
     }
     if (strlen(buf) >= 9 && buf[8] == '=' && (buf[9] == ' ' || !buf[9]) && keyword[0]) {

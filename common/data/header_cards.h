@@ -16,11 +16,14 @@
  * of_table: the columns' keywords count too. */
 bool header_is_structural(const char *keyword, bool of_table);
 
+/* Which cards count: without those of the structure of an image or a table, or all. */
+enum header_part { HEADER_OF_IMAGE, HEADER_OF_TABLE, HEADER_WHOLE };
+
 /*
- * Add one line (up to 80 bytes, trailing blanks may be missing) to h. A CONTINUE line
- * is joined to the string before it. Structural cards are left out.
+ * Add one line (up to 80 bytes, trailing blanks may be missing) to h if it counts. A
+ * CONTINUE line is joined to the string before it.
  */
-int header_parse_line(struct header *h, const char *line, bool of_table,
+int header_parse_line(struct header *h, const char *line, enum header_part part,
                       struct err *err);
 
 /*

@@ -348,6 +348,97 @@ START_TEST(test_fits_io_scaled_integers)
 }
 END_TEST
 
+/* cfitsio divided by zero at the first look at such a header; found by tests/fuzz. */
+START_TEST(test_fits_io_compressed)
+{
+    float *image = NULL;
+    struct header h = {0};
+    struct fits_in *f = open_ok("tests/fuzz/found/fits/compressed-blocksize-0.fits");
+    ck_assert(fits_in_hdu(f, 1)->is_compressed);
+    support_ok(fits_in_header(f, 1, &h, &err), &err);
+    ck_assert_int_eq(fits_in_floats(f, 1, &image, &err), ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.message, "unpack the file first"));
+    header_done(&h);
+    fits_in_close(f);
+}
+END_TEST
+
+START_TEST(test_fits_io_hostile_values)
+{
+    const char *lines[] = {
+        "SIMPLE  =                    T", "BITPIX  =                   16",
+        "NAXIS   =                    1", "NAXIS1  =                    3",
+        "BSCALE  =                    0", "END"};
+    static const char *const wrong[] = {"BSCALE  =                    0",
+                                        "BSCALE  =                1E999",
+                                        "BSCALE  = 'x'", "BZERO   = 3 x"};
+    double *values = NULL;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        lines[4] = wrong[i];
+        struct fits_in *f = open_ok(made_of(lines, 6, 2));
+        ck_assert_int_eq(fits_in_doubles(f, 0, &values, &err), ERR_INPUT);
+        ck_assert_msg(strstr(err.message, "BSCALE and BZERO must be numbers") != NULL,
+                      "%s", err.message);
+        fits_in_close(f);
+    }
+    /* an integer that no 32 bits hold */
+    lines[4] = "BZERO   =           5000000000";
+    uint32_t *words = NULL;
+    struct fits_in *f = open_ok(made_of(lines, 6, 2));
+    ck_assert_int_eq(fits_in_uint32s(f, 0, &words, &err), ERR_INPUT);
+    ck_assert_msg(strstr(err.message, "HDU 0 (PRIMARY): cannot read the image") != NULL,
+                  "%s", err.message);
+    fits_in_close(f);
+}
+END_TEST
+
+/* A table of two rows of eight bytes: this TFORM1, and its only column is refused. */
+static void form_fails(const char *form, const char *says)
+{
+    const char *lines[36 + 14];
+    char tform[81];
+    double *values = NULL;
+    for (int i = 0; i < 50; i++) {
+        lines[i] = "";
+    }
+    lines[0] = "SIMPLE  =                    T";
+    lines[1] = "BITPIX  =                    8";
+    lines[2] = "NAXIS   =                    0";
+    lines[3] = "END";
+    lines[36] = "XTENSION= 'BINTABLE'";
+    lines[37] = "BITPIX  =                    8";
+    lines[38] = "NAXIS   =                    2";
+    lines[39] = "NAXIS1  =                    8";
+    lines[40] = "NAXIS2  =                    2";
+    lines[41] = "PCOUNT  =                    0";
+    lines[42] = "GCOUNT  =                    1";
+    lines[43] = "TFIELDS =                    1";
+    lines[44] = "TTYPE1  = 'A'";
+    snprintf(tform, sizeof tform, "TFORM1  = '%s'", form);
+    lines[45] = tform;
+    lines[46] = "END";
+    struct fits_in *f = open_ok(made_of(lines, 50, 3));
+    ck_assert_int_eq(fits_in_column_doubles(f, 1, "A", &values, NULL, &err), ERR_INPUT);
+    ck_assert_msg(strstr(err.message, says) != NULL, "%s: %s", form, err.message);
+    fits_in_close(f);
+}
+
+START_TEST(test_fits_io_hostile_tables)
+{
+    form_fails("2D", "expected a format that fits the row of 8 bytes");
+    form_fails("9E", "expected a format that fits");
+    form_fails("4611686018427387905D", "expected a format that fits");
+    form_fails("99999999999999999999J", "expected a format that fits");
+    form_fails("", "expected a format that fits");
+    form_fails("-1J", "expected a format that fits");
+    form_fails("1Z", "expected a format that fits");
+    form_fails("1J", "the columns are shorter than the row");
+    form_fails("1PE(9)", "of variable length");
+    form_fails("64X", "should hold numbers");
+    form_fails("8A", "should hold numbers");
+}
+END_TEST
+
 START_TEST(test_fits_io_wrong_kind)
 {
     float *image = NULL;
@@ -454,6 +545,9 @@ int main(void)
     tcase_add_test(t, test_fits_io_hostile_headers);
     tcase_add_test(t, test_fits_io_too_many_cards);
     tcase_add_test(t, test_fits_io_scaled_integers);
+    tcase_add_test(t, test_fits_io_compressed);
+    tcase_add_test(t, test_fits_io_hostile_values);
+    tcase_add_test(t, test_fits_io_hostile_tables);
     tcase_add_test(t, test_fits_io_wrong_kind);
     tcase_add_test(t, test_fits_io_writing_refused);
     tcase_add_test(t, test_fits_io_full_disk);

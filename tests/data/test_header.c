@@ -47,7 +47,7 @@ static struct lines format(size_t card)
 
 static void parse(const char *line)
 {
-    support_ok(header_parse_line(&h, line, false, &err), &err);
+    support_ok(header_parse_line(&h, line, HEADER_OF_IMAGE, &err), &err);
 }
 
 START_TEST(test_header_set_and_get)
