@@ -16,10 +16,14 @@ B       ?= build
 CC      ?= gcc
 PREFIX  ?= /usr/local
 SYSCONFDIR ?= /etc
-# SANITIZE=asan (address and undefined behaviour) or tsan (threads); use another B with it
+# SANITIZE=asan (address and undefined behaviour), tsan (threads) or fuzz (libFuzzer, with
+# CC=clang; see scripts/fuzz); use another B with it
 SANITIZE ?=
 ifeq ($(SANITIZE),asan)
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT := -O1 -g
+else ifeq ($(SANITIZE),fuzz)
+SAN := -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT := -O1 -g
 else ifeq ($(SANITIZE),tsan)
 SAN := -fsanitize=thread
@@ -86,6 +90,12 @@ $(B)/tests/fault/%.so: tests/fault/%.c Makefile
 
 tests: $(TESTS) $(BINS) $(FAULTS)
 
+# One program for all targets of tests/fuzz; SANITIZE=fuzz
+FUZZOBJ := $(filter $(B)/tests/fuzz/%,$(HELPOBJ))
+$(B)/fuzz: $(FUZZOBJ) $(LIB)
+	@echo "LD $@"
+	@$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(FUZZOBJ) $(LIB) $(LDLIBS)
+
 check: tests
 	@scripts/doc-parameters --check $(B)/bin/ifurun
 	@$(B)/bin/ifud --config config/ifud.json --check-config
@@ -134,7 +144,7 @@ uninstall:
 	rm -rf $(DESTDIR)$(DOCDIR)
 
 clean:
-	rm -rf build build-asan build-tsan build-analyze build-analyze.log
+	rm -rf build build-asan build-tsan build-fuzz build-analyze build-analyze.log
 
 .PHONY: all tests check asan tsan lint lint-fast format install uninstall clean
 .SECONDARY:
