@@ -140,6 +140,20 @@ const struct param config_table[] = {
      .max = 3600,
      .unit = "s",
      .doc = "On SIGTERM running stages may finish for this long, then are cancelled"},
+    {.name = "job_time_limit_seconds",
+     .type = PARAM_REAL,
+     .fallback = "14400",
+     .min = 0,
+     .max = 30 * DAY,
+     .unit = "s",
+     .doc = "A job that runs longer is cancelled; 0: none is"},
+    {.name = "job_grace_seconds",
+     .type = PARAM_REAL,
+     .fallback = "30",
+     .min = 0.1,
+     .max = 3600,
+     .unit = "s",
+     .doc = "A job that has not ended this long after it was cancelled is given up"},
     {.name = "spec2_settings",
      .type = PARAM_STRING,
      .fallback = "",
@@ -167,11 +181,24 @@ const struct param config_table[] = {
 const size_t config_table_n = sizeof config_table / sizeof *config_table;
 
 /* Keys that count as soon as the file is read again; the others from the next start. */
+/* clang-format off: a line each, since many add to it */
 static const char *const live[] = {
-    "settle_seconds", "incomplete_seconds", "rescan_seconds", "group_quiet_seconds",
-    "memory_mb",      "retry_seconds",      "retry_limit",    "stop_seconds",
-    "spec2_settings", "spec3_settings",     "log_level",
+    "settle_seconds",
+    "incomplete_seconds",
+    "rescan_seconds",
+    "group_quiet_seconds",
+    "retry_seconds",
+    "retry_limit",
+    "stop_seconds",
+    "job_time_limit_seconds",
+    "job_grace_seconds",
+    "ageing_seconds",
+    "share_half_life_seconds",
+    "spec2_settings",
+    "spec3_settings",
+    "log_level",
 };
+/* clang-format on */
 
 bool config_is_live(const char *name)
 {

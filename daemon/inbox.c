@@ -423,3 +423,13 @@ int inbox_open(uv_loop_t *loop, const struct inbox_options *options, struct inbo
     inbox_rescan(in);
     return 0;
 }
+
+void inbox_retime(struct inbox *in, double settle_seconds, double incomplete_seconds,
+                  double rescan_seconds)
+{
+    uint64_t every = (uint64_t)(rescan_seconds * 1000.0);
+    in->o.settle_seconds = settle_seconds;
+    in->o.incomplete_seconds = incomplete_seconds;
+    in->o.rescan_seconds = rescan_seconds;
+    uv_timer_start(&in->rescan, on_rescan, every, every);
+}

@@ -56,6 +56,10 @@ void inbox_gone(struct inbox *inbox, const char *name);
 void inbox_again(struct inbox *inbox, const char *name, double seconds);
 void inbox_incomplete(struct inbox *inbox, const char *name);
 
+/* Other times from now on. */
+void inbox_retime(struct inbox *inbox, double settle_seconds, double incomplete_seconds,
+                  double rescan_seconds);
+
 /* Files seen and not gone: all, and those that wait to be complete. */
 size_t inbox_count(const struct inbox *inbox, size_t *ret_incomplete);
 /* Files that are neither gone nor offered: what may still settle. */

@@ -189,6 +189,7 @@ static json_t *status(struct service *s, struct err *err)
     put(o, "problems", problems(s));
     put(o, "rejections", rejections(s));
     put(o, "troubles", troubles(s));
+    put(o, "config", reload_status(s));
     put(o, "products_folder", text(s->products_folder));
     put(o, "rejected_folder", text(s->rejected_folder));
     return o;

@@ -16,7 +16,6 @@
 #include "config/check.h"
 #include "daemon/messages.h"
 #include "daemon/machine.h"
-#include "daemon/notify.h"
 #include "daemon/service_state.h"
 
 #define TICK_MS 200
@@ -216,6 +215,7 @@ static void release(struct service *s)
     if (s->lock >= 0) {
         close(s->lock);
     }
+    reload_done(s);
     free(s->unsaved);
     free(s->inbox_folder);
     free(s->spool_folder);
@@ -238,7 +238,9 @@ int service_run(const struct config *config, executor_run run, bool once,
     s->once = once;
     s->lock = -1;
     s->started = service_now();
+    s->reload.loaded_at = s->started;
     signal(SIGPIPE, SIG_IGN);
+    health_start(s);
     uv_loop_init(&s->loop);
     uv_timer_init(&s->loop, &s->tick);
     s->tick.data = s;
@@ -261,7 +263,7 @@ int service_run(const struct config *config, executor_run run, bool once,
             "ifud %s ready: inbox %s, products %s, workers %d, threads of each %d",
             IFUD_VERSION, s->inbox_folder, s->products_folder,
             executor_workers(s->executor), s->place.threads);
-        notify("READY=1");
+        health_ready(s);
         service_dispatch(s);
     }
     uv_run(&s->loop, UV_RUN_DEFAULT);

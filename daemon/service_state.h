@@ -1,6 +1,7 @@
 #ifndef IFUD_DAEMON_SERVICE_STATE_H
 #define IFUD_DAEMON_SERVICE_STATE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <uv.h>
 #include "daemon/executor.h"
@@ -13,7 +14,8 @@
 /*
  * What the parts of the service share: service.c (the loop's start and end), signals.c
  * (signals and the tick), intake.c (settled file to row), dispatch.c (row to worker and
- * back), plan.c (applying the planner) and report.c (answers of the status socket).
+ * back), reload.c (the configuration read again), health.c (what the service manager
+ * hears), plan.c (applying the planner) and report.c (answers of the status socket).
  * Thread: the loop's.
  */
 
@@ -43,7 +45,7 @@ struct service {
     int lock;
     bool once, stopping, closing;
     int stop_requests;
-    double started, stop_at;         /* s since 1970 */
+    double started, stop_at;         /* s since 1970; stop_at: cancel what runs */
     double next_quiet;               /* when a group may be quiet; 0: none */
     double next_retry;               /* when a deferred job is due; 0: none */
     struct executor_report *unsaved; /* ended, but the queue refused the row */
@@ -51,6 +53,18 @@ struct service {
     struct service_trouble troubles[SERVICE_TROUBLES];
     size_t n_troubles; /* ever; the ring holds the last ones */
     struct err failure;
+    struct {                   /* reload.c */
+        struct config *config; /* read since the start, or NULL */
+        double loaded_at;
+        char *error;   /* why the file was refused, or NULL */
+        char *restart; /* names of keys that wait for a restart, or NULL */
+    } reload;
+    struct {             /* health.c; s of the monotonic clock */
+        double interval; /* of WATCHDOG=1; 0: nobody listens */
+        double next_pet, next_status, next_extension;
+        bool stalled;
+        char status[256]; /* the last STATUS= */
+    } health;
 };
 
 double service_now(void); /* s since 1970 */
@@ -95,6 +109,24 @@ void intake_on_spooled(void *service, const struct spool_result *result);
 
 void signals_on_signal(uv_signal_t *handle, int number);
 void signals_on_tick(uv_timer_t *timer);
+
+/* SIGTERM: the first ends jobs after their stage, the second at once. */
+void signals_stop(struct service *s);
+
+/* ---- reload.c ---- */
+
+/* Read the configuration again; keep the old one if the file is not acceptable. */
+void reload_configuration(struct service *s);
+/* Of the status: file, loaded_at, error, restart_needed_for. A new reference. */
+json_t *reload_status(const struct service *s);
+void reload_done(struct service *s);
+
+/* ---- health.c ---- */
+
+void health_start(struct service *s); /* before anything can hang */
+void health_ready(struct service *s); /* recovery is over */
+/* Judge, tell the service manager; every tick. */
+void health_tick(struct service *s);
 
 /* ---- report.c ---- */
 

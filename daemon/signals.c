@@ -1,6 +1,8 @@
 #include <signal.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
+#include "daemon/messages.h"
 #include "daemon/notify.h"
 #include "daemon/service_state.h"
 
@@ -16,18 +18,61 @@ static bool is_idle(struct service *s)
            c.jobs[JOB_RUNNING] == 0 && c.jobs[JOB_DEFERRED] == 0;
 }
 
-static void stop(struct service *s)
+void signals_stop(struct service *s)
 {
+    double now = service_now();
     if (s->stop_requests++ > 0) {
         log_info("stopping at once");
         executor_cancel(s->executor, 0, false);
+        s->stop_at = now < s->stop_at ? now : s->stop_at;
         return;
     }
     s->stopping = true;
-    s->stop_at = service_now() + params_real(s->config->values, "stop_seconds");
+    s->stop_at = now + params_real(s->config->values, "stop_seconds");
     notify("STOPPING=1");
-    log_info("stopping after the running stages");
+    log_event(LOG_LEVEL_INFO, message_id(MESSAGE_STOPPING), NULL,
+              "stopping after the running stages");
+    spool_stop(s->spool);
     executor_cancel(s->executor, 0, true);
+}
+
+/*
+ * What was cancelled does not end: end without it. Threads cannot be killed, but the
+ * process can. Nothing is lost: the rows of these jobs say `running`, an inbox name goes
+ * only after its commit, and the next start finds both.
+ */
+_Noreturn static void abandon(struct service *s)
+{
+    struct executor_state states[16];
+    size_t n = executor_running(s->executor, states, 16);
+    for (size_t i = 0; i < n; i++) {
+        log_event(LOG_LEVEL_ERROR, message_id(MESSAGE_ABANDONED),
+                  &(struct log_fields){.job = states[i].job, .stage = states[i].stage},
+                  "job %s did not stop at stage %s; ending without it", states[i].job,
+                  *states[i].stage ? states[i].stage : "-");
+    }
+    if (spool_busy(s->spool)) {
+        log_event(LOG_LEVEL_ERROR, message_id(MESSAGE_ABANDONED), NULL,
+                  "a copy into the spool did not stop; ending without it");
+    }
+    queue_close(s->queue); /* nothing else uses it */
+    notify("STATUS=Ended without what did not stop");
+    _exit(1);
+}
+
+static void go_on_stopping(struct service *s, double now)
+{
+    double grace = params_real(s->config->values, "job_grace_seconds");
+    if (now >= s->stop_at) {
+        executor_cancel(s->executor, 0, false);
+    }
+    bool still = executor_idle(s->executor) == executor_workers(s->executor) &&
+                 spool_quiet(s->spool) == 0;
+    if (still && (s->n_unsaved == 0 || now >= s->stop_at)) {
+        service_close(s);
+    } else if (now >= s->stop_at + grace) {
+        abandon(s);
+    }
 }
 
 static void reopen_log(struct service *s)
@@ -45,6 +90,7 @@ void signals_on_signal(uv_signal_t *handle, int number)
     struct service *s = handle->data;
     switch (number) {
     case SIGHUP:
+        reload_configuration(s);
         log_info("listing the inbox and the references anew");
         executor_rescan_references(s->executor);
         inbox_rescan(s->inbox);
@@ -53,7 +99,7 @@ void signals_on_signal(uv_signal_t *handle, int number)
         reopen_log(s);
         break;
     default:
-        stop(s);
+        signals_stop(s);
     }
 }
 
@@ -63,14 +109,9 @@ void signals_on_tick(uv_timer_t *timer)
     struct err err = {0};
     double now = service_now();
     dispatch_retry_unsaved(s);
+    health_tick(s);
     if (s->stopping) {
-        if (now >= s->stop_at) {
-            executor_cancel(s->executor, 0, false);
-        }
-        if (executor_idle(s->executor) == executor_workers(s->executor) &&
-            (s->n_unsaved == 0 || now >= s->stop_at)) {
-            service_close(s);
-        }
+        go_on_stopping(s, now);
         return;
     }
     int code = 0;
@@ -84,7 +125,7 @@ void signals_on_tick(uv_timer_t *timer)
     if (!code && s->once && is_idle(s)) {
         code = service_plan_all(s, true, 0.0, &err);
         if (!code && is_idle(s)) {
-            stop(s);
+            signals_stop(s);
         }
     }
     if (code) {

@@ -16,6 +16,7 @@
 #include "common/data/fits_io.h"
 #include "daemon/planner.h"
 #include "daemon/reject.h"
+#include "daemon/watchdog.h"
 
 #define ROOM 64
 #define COPY_BYTES (1u << 20)
@@ -40,6 +41,7 @@ struct spool {
     struct work *ready;            /* under lock; last first */
     size_t busy;                   /* loop thread */
     bool stop;                     /* under lock */
+    struct heartbeat beat;
 };
 
 /* ---- in the thread ---- */
@@ -66,7 +68,8 @@ static bool same_file(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-static int copy_bytes(int from, int to, const char *name, struct err *err)
+static int copy_bytes(int from, int to, const char *name, struct heartbeat *beat,
+                      struct err *err)
 {
     char *buffer = mem_alloc(COPY_BYTES, 1, err);
     if (!buffer) {
@@ -74,6 +77,7 @@ static int copy_bytes(int from, int to, const char *name, struct err *err)
     }
     int code = 0;
     for (;;) {
+        heartbeat_beat(beat);
         ssize_t n = read(from, buffer, COPY_BYTES);
         if (n < 0 && errno == EINTR) {
             continue;
@@ -168,7 +172,7 @@ static int settle_in(const struct spool *s, const char *from, struct work *w)
     return code;
 }
 
-static enum spool_outcome take_in(const struct spool *s, struct work *w)
+static enum spool_outcome take_in(struct spool *s, struct work *w)
 {
     struct err *err = &w->result.err;
     struct stat st;
@@ -192,7 +196,7 @@ static enum spool_outcome take_in(const struct spool *s, struct work *w)
         goto out;
     }
     uint64_t bytes = 0;
-    if (copy_bytes(from, to, w->name, err) ||
+    if (copy_bytes(from, to, w->name, &s->beat, err) ||
         sha256_fd(to, w->name, w->result.exposure.sha256, &bytes, err)) {
         goto out;
     }
@@ -243,7 +247,7 @@ static const char *refused_outright(const struct work *w)
                  "longer than 200";
 }
 
-static void work_on(const struct spool *s, struct work *w)
+static void work_on(struct spool *s, struct work *w)
 {
     struct spool_result *r = &w->result;
     r->name = w->name;
@@ -283,7 +287,9 @@ static void *thread_main(void *arg)
             s->todo_end = &s->todo;
         }
         pthread_mutex_unlock(&s->lock);
+        heartbeat_beat(&s->beat);
         work_on(s, w);
+        heartbeat_rest(&s->beat);
         pthread_mutex_lock(&s->lock);
         w->next = s->ready;
         s->ready = w;
@@ -352,6 +358,19 @@ size_t spool_busy(const struct spool *s)
     return s->busy;
 }
 
+double spool_quiet(const struct spool *s)
+{
+    return heartbeat_quiet(&s->beat);
+}
+
+void spool_stop(struct spool *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->stop = true;
+    pthread_cond_broadcast(&s->more);
+    pthread_mutex_unlock(&s->lock);
+}
+
 bool spool_clear(struct spool *s, const char *name, const struct stat *st)
 {
     struct stat now;
@@ -415,10 +434,7 @@ static void on_closed(uv_handle_t *handle)
 void spool_close(struct spool *s)
 {
     if (s) {
-        pthread_mutex_lock(&s->lock);
-        s->stop = true;
-        pthread_cond_signal(&s->more);
-        pthread_mutex_unlock(&s->lock);
+        spool_stop(s);
         pthread_join(s->thread, NULL);
         uv_close((uv_handle_t *)&s->wake, on_closed);
     }

@@ -62,6 +62,10 @@ bool spool_submit(struct spool *spool, const char *name, const struct stat *st,
                   bool last_chance);
 /* How many are under way. */
 size_t spool_busy(const struct spool *spool);
+/* For how long a thread that works has shown no progress (s); 0: none works. */
+double spool_quiet(const struct spool *spool);
+/* Begin no other copy. Waits for nothing. */
+void spool_stop(struct spool *spool);
 
 /* Remove the inbox name if it is still the file that was copied; false if another file
  * has the name now. */
