@@ -61,8 +61,6 @@ static int record(struct service *s, const struct executor_report *r,
         (s->next_retry == 0 || change.not_before < s->next_retry)) {
         s->next_retry = change.not_before;
     }
-    code = service_plan_group(
-        s, ret_job->group, params_real(s->config->values, "group_quiet_seconds"), err);
 out:
     if (code) {
         queue_rollback(s->queue);
@@ -197,6 +195,7 @@ void dispatch_on_report(void *user)
             keep_unsaved(s, &r);
         }
     }
+    service_plan(s);
     service_dispatch(s);
 }
 

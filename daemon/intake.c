@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "daemon/messages.h"
+#include "daemon/plan.h"
 #include "daemon/service_state.h"
 
 #define RETRY_INTAKE_SECONDS 10.0
@@ -43,10 +44,7 @@ static int accept_exposure(struct service *s, const struct spool_result *r,
                                       service_now(), err);
     } else if (!code) {
         code = queue_add_exposure(s->queue, e, &file, service_now(), &id, err);
-        code = code ? code
-                    : service_plan_group(
-                          s, e->group,
-                          params_real(s->config->values, "group_quiet_seconds"), err);
+        code = code ? code : plan_exposure(s->queue, id, service_now(), err);
     }
     if (code) {
         queue_rollback(s->queue);

@@ -1,28 +1,21 @@
+#include "daemon/plan.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/base/log.h"
-#include "daemon/planner.h"
 #include "daemon/messages.h"
-#include "daemon/service_state.h"
+#include "daemon/planner.h"
 
-static int add_job(struct service *s, const struct queue_group *g, const char *group,
-                   const struct plan_step *step, double now, struct err *err)
+#define BATCH 64 /* groups that share a commit */
+
+static int add_job(struct queue *q, const struct queue_job *job, double now,
+                   struct err *err)
 {
-    struct queue_job job = {0}, row;
-    const struct queue_exposure *from = &g->exposures[0];
-    for (size_t i = 0; i < g->n_exposures; i++) {
-        if (g->exposures[i].id == step->exposure) {
-            from = &g->exposures[i];
-        }
-    }
-    bool is_spec2 = step->verb == PLAN_ADD_SPEC2;
-    strcpy(job.recipe, is_spec2 ? "spec2" : "spec3");
-    strcpy(job.base, is_spec2 ? from->base : group);
-    strcpy(job.group, group);
-    strcpy(job.program, from->program);
-    job.exposure = is_spec2 ? from->id : 0;
-    int code = queue_add_job(s->queue, &job, now, &row, err);
+    struct queue_job row;
+    int code = queue_add_job(q, job, now, &row, err);
     if (!code) {
         log_event(LOG_LEVEL_INFO, message_id(MESSAGE_JOB_PLANNED),
                   &(struct log_fields){.job = row.name}, "job %s planned", row.name);
@@ -30,7 +23,32 @@ static int add_job(struct service *s, const struct queue_group *g, const char *g
     return code;
 }
 
-static int apply(struct service *s, const struct queue_group *g, const char *group,
+static int add_spec2(struct queue *q, int64_t exposure, double now, struct err *err)
+{
+    struct queue_exposure e;
+    struct queue_job job = {.recipe = "spec2", .exposure = exposure};
+    int code = queue_get_exposure(q, exposure, &e, err);
+    if (code) {
+        return code;
+    }
+    memcpy(job.base, e.base, sizeof job.base);
+    memcpy(job.group, e.group, sizeof job.group);
+    memcpy(job.program, e.program, sizeof job.program);
+    return add_job(q, &job, now, err);
+}
+
+static int add_spec3(struct queue *q, const char *group, const char *program,
+                     double now, struct err *err)
+{
+    struct queue_job job = {.recipe = "spec3"};
+    snprintf(job.base, sizeof job.base, "%s", group);
+    snprintf(job.group, sizeof job.group, "%s", group);
+    snprintf(job.program, sizeof job.program, "%s", program);
+    return add_job(q, &job, now, err);
+}
+
+/* group, program: of PLAN_ADD_SPEC3 */
+static int apply(struct queue *q, const char *group, const char *program,
                  const struct plan_step *step, double now, struct err *err)
 {
     struct queue_change change = {.message = step->why};
@@ -39,44 +57,87 @@ static int apply(struct service *s, const struct queue_group *g, const char *gro
     case PLAN_NOTHING:
         break;
     case PLAN_SUPERSEDE_EXPOSURE:
-        code = queue_move_exposure(s->queue, step->exposure, FILE_SUPERSEDED, step->why,
-                                   now, err);
+        code = queue_move_exposure(q, step->exposure, FILE_SUPERSEDED, step->why, now,
+                                   err);
         break;
     case PLAN_ADD_SPEC2:
+        code = add_spec2(q, step->exposure, now, err);
+        break;
     case PLAN_ADD_SPEC3:
-        code = add_job(s, g, group, step, now, err);
+        code = add_spec3(q, group, program, now, err);
         break;
     case PLAN_QUEUE:
         if (step->n_inputs) {
-            code = queue_set_inputs(s->queue, step->job, step->inputs, step->n_inputs,
-                                    err);
+            code = queue_set_inputs(q, step->job, step->inputs, step->n_inputs, err);
         }
-        code = code ? code
-                    : queue_move(s->queue, step->job, JOB_QUEUED, &change, now, err);
+        code = code ? code : queue_move(q, step->job, JOB_QUEUED, &change, now, err);
         break;
     case PLAN_SUPERSEDE:
-        code = queue_move(s->queue, step->job, JOB_SUPERSEDED, &change, now, err);
+        code = queue_move(q, step->job, JOB_SUPERSEDED, &change, now, err);
         break;
     }
     return code;
 }
 
-int service_plan_group(struct service *s, const char *group, double quiet_seconds,
-                       struct err *err)
+int plan_exposure(struct queue *q, int64_t exposure, double now, struct err *err)
 {
-    enum plan_verb verb = PLAN_ADD_SPEC2;
-    int code = 0;
+    struct queue_exposure e;
+    struct plan_step step = {.verb = PLAN_ADD_SPEC2};
+    int code = queue_get_exposure(q, exposure, &e, err);
+    while (!code && step.verb != PLAN_NOTHING) {
+        struct queue_member *m;
+        size_t n;
+        code = queue_load_base(q, e.base, e.program, &m, &n, err);
+        if (!code) {
+            planner_base(m, n, &step);
+            free(m);
+            code = apply(q, e.group, e.program, &step, now, err);
+        }
+    }
+    return code;
+}
+
+/* ---- groups ---- */
+
+/* Is an exposure's job still to be planned, or held back by an older version that ran? */
+static bool needs_look(const struct queue_member *m)
+{
+    return m->state == JOB_WAITING || (m->live && m->science && m->state == JOB_NEW) ||
+           (m->superseded && job_may_move(m->state, JOB_SUPERSEDED));
+}
+
+static int plan_members(struct queue *q, const char *group, double now, struct err *err)
+{
+    struct queue_group g;
+    int code = queue_load_group(q, group, &g, err);
+    if (code) {
+        return code;
+    }
+    for (size_t i = 0; i < g.n_members && !code; i++) {
+        if (needs_look(&g.members[i])) {
+            code = plan_exposure(q, g.members[i].exposure, now, err);
+        }
+    }
+    queue_group_done(&g);
+    return code;
+}
+
+static int plan_group(struct queue *q, const char *group, double now,
+                      double quiet_seconds, struct err *err)
+{
+    enum plan_verb verb = PLAN_ADD_SPEC3;
+    int code = plan_members(q, group, now, err);
     while (!code && verb != PLAN_NOTHING) {
-        struct queue_group g = {0};
+        struct queue_group g;
         struct plan_step step = {0};
-        double now = service_now();
-        code = queue_load_group(s->queue, group, &g, err);
-        code = code ? code : planner_next(&g, now, quiet_seconds, &step, err);
-        code = code ? code : apply(s, &g, group, &step, now, err);
+        if ((code = queue_load_group(q, group, &g, err))) {
+            return code;
+        }
+        code = planner_group(&g, now, quiet_seconds, &step, err);
+        code = code ? code : apply(q, g.name, g.program, &step, now, err);
         verb = step.verb;
-        if (!code && verb == PLAN_NOTHING && step.due > 0 &&
-            (s->next_quiet == 0 || step.due < s->next_quiet)) {
-            s->next_quiet = step.due;
+        if (!code && verb == PLAN_NOTHING) {
+            code = queue_group_planned(q, group, step.quiet_since, step.why, err);
         }
         plan_step_done(&step);
         queue_group_done(&g);
@@ -84,25 +145,56 @@ int service_plan_group(struct service *s, const char *group, double quiet_second
     return code;
 }
 
-int service_plan_all(struct service *s, bool waiting_only, double quiet_seconds,
-                     struct err *err)
+/* Some groups in one commit. */
+static int plan_batch(struct queue *q, char (*groups)[QUEUE_NAME], size_t n, double now,
+                      double quiet_seconds, struct err *err)
 {
-    char(*groups)[QUEUE_NAME];
-    size_t n;
-    int code = queue_groups(s->queue, waiting_only, 1u << 20, &groups, &n, err);
+    int code = queue_begin(q, err);
     if (code) {
         return code;
     }
-    s->next_quiet = 0;
     for (size_t i = 0; i < n && !code; i++) {
-        code = queue_begin(s->queue, err);
-        code = code ? code : service_plan_group(s, groups[i], quiet_seconds, err);
-        if (code) {
-            queue_rollback(s->queue);
-        } else {
-            code = queue_commit(s->queue, err);
-        }
+        code = plan_group(q, groups[i], now, quiet_seconds, err);
     }
-    free(groups);
+    if (code) {
+        queue_rollback(q);
+    } else {
+        code = queue_commit(q, err);
+    }
     return code;
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+int plan_groups(struct queue *q, double now, double quiet_seconds,
+                double budget_seconds, bool *ret_all, struct err *err)
+{
+    double end = seconds() + budget_seconds;
+    int failure = 0;
+    *ret_all = false;
+    do {
+        char(*groups)[QUEUE_NAME];
+        size_t n;
+        int code = queue_groups_due(q, now - quiet_seconds, BATCH, &groups, &n, err);
+        if (code) {
+            return code;
+        }
+        *ret_all = n == 0;
+        code = n ? plan_batch(q, groups, n, now, quiet_seconds, err) : 0;
+        for (size_t i = 0; i < n && code && n > 1; i++) {
+            struct err later = {0};
+            if (plan_batch(q, groups + i, 1, now, quiet_seconds, &later) && !failure) {
+                failure = later.code;
+                *err = later;
+            }
+        }
+        failure = code && n == 1 ? code : failure;
+        free(groups);
+    } while (!*ret_all && !failure && seconds() < end);
+    return failure;
 }

@@ -63,103 +63,57 @@ int planner_describe(const struct exposure_meta *meta, const char *name,
     return 0;
 }
 
-static bool is_spec2(const struct queue_job *j)
-{
-    return !strcmp(j->recipe, "spec2");
-}
-
-static bool is_live(const struct queue_exposure *e)
-{
-    return !strcmp(e->state, "accepted");
-}
-
-static bool is_science(const struct queue_exposure *e)
-{
-    return is_live(e) && !strcmp(e->role, "science");
-}
-
-/* The spec2 job of an exposure, or NULL. */
-static const struct queue_job *spec2_of(const struct queue_group *g, int64_t exposure)
-{
-    for (size_t i = g->n_jobs; i-- > 0;) {
-        if (is_spec2(&g->jobs[i]) && g->jobs[i].exposure == exposure) {
-            return &g->jobs[i];
-        }
-    }
-    return NULL;
-}
-
-static const struct queue_exposure *exposure_of(const struct queue_group *g,
-                                                int64_t exposure)
-{
-    for (size_t i = 0; i < g->n_exposures; i++) {
-        if (g->exposures[i].id == exposure) {
-            return &g->exposures[i];
-        }
-    }
-    return NULL;
-}
-
-static bool is_running(const struct queue_group *g, const char *recipe,
-                       const char *base)
-{
-    for (size_t i = 0; i < g->n_jobs; i++) {
-        if (g->jobs[i].state == JOB_RUNNING && !strcmp(g->jobs[i].recipe, recipe) &&
-            (!base || !strcmp(g->jobs[i].base, base))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static int step(struct plan_step *ret, enum plan_verb verb, int64_t exposure,
-                int64_t job, const char *why)
+static void step(struct plan_step *ret, enum plan_verb verb, int64_t exposure,
+                 int64_t job, const char *why)
 {
     ret->verb = verb;
     ret->exposure = exposure;
     ret->job = job;
     copy(ret->why, sizeof ret->why, why);
-    return 0;
 }
 
-/* ---- exposures and their spec2 ---- */
+/* ---- one base name ---- */
 
-/* True if a step was found. */
-static bool next_for_exposures(const struct queue_group *g, struct plan_step *ret)
+void planner_base(const struct queue_member *members, size_t n, struct plan_step *ret)
 {
-    for (size_t i = 0; i < g->n_exposures; i++) {
-        const struct queue_exposure *e = &g->exposures[i];
-        for (size_t k = i + 1; is_live(e) && k < g->n_exposures; k++) {
-            if (is_live(&g->exposures[k]) && !strcmp(e->base, g->exposures[k].base)) {
-                step(ret, PLAN_SUPERSEDE_EXPOSURE, e->id, 0,
-                     "the same name came with other content");
-                return true;
-            }
+    const struct queue_member *newest = NULL;
+    bool runs = false;
+    *ret = (struct plan_step){0};
+    for (size_t i = 0; i < n; i++) {
+        if (members[i].live) {
+            newest = &members[i];
         }
     }
-    for (size_t i = 0; i < g->n_jobs; i++) {
-        const struct queue_job *j = &g->jobs[i];
-        const struct queue_exposure *e = exposure_of(g, j->exposure);
-        if (is_spec2(j) && e && !is_live(e) && job_may_move(j->state, JOB_SUPERSEDED)) {
-            step(ret, PLAN_SUPERSEDE, 0, j->id, "its exposure was rewritten");
-            return true;
+    for (size_t i = 0; i < n; i++) {
+        const struct queue_member *m = &members[i];
+        bool older = newest && m->exposure < newest->exposure;
+        if (m->live && older) {
+            step(ret, PLAN_SUPERSEDE_EXPOSURE, m->exposure, 0,
+                 "the same name came with other content");
+            return;
         }
-        if (is_spec2(j) && j->state == JOB_WAITING) {
-            step(ret, PLAN_QUEUE, 0, j->id, "its exposure is there");
-            return true;
+        if ((older || m->superseded) && job_may_move(m->state, JOB_SUPERSEDED)) {
+            step(ret, PLAN_SUPERSEDE, 0, m->job,
+                 m->superseded ? "its exposure was rewritten"
+                               : "its exposure came again");
+            return;
         }
+        runs |= m != newest && m->state == JOB_RUNNING;
     }
-    for (size_t i = 0; i < g->n_exposures; i++) {
-        const struct queue_exposure *e = &g->exposures[i];
-        if (is_science(e) && !spec2_of(g, e->id) && !is_running(g, "spec2", e->base)) {
-            step(ret, PLAN_ADD_SPEC2, e->id, 0, "");
-            return true;
-        }
+    if (newest && newest->science && newest->state == JOB_NEW) {
+        step(ret, PLAN_ADD_SPEC2, newest->exposure, 0, "");
+    } else if (newest && newest->state == JOB_WAITING && !runs) {
+        step(ret, PLAN_QUEUE, 0, newest->job, "its exposure is there");
     }
-    return false;
 }
 
 /* ---- the group's spec3 ---- */
+
+/* An exposure whose copy is gone counts as long as its job does. */
+static bool counts(const struct queue_member *m)
+{
+    return m->science && !m->superseded;
+}
 
 struct list {
     char *text;
@@ -183,118 +137,101 @@ __attribute__((format(printf, 2, 3))) static void say(struct list *l, const char
     l->at = l->at + (size_t)m < l->size ? l->at + (size_t)m : l->size - 1;
 }
 
-/* An exposure of this dither on this detector in this visit, or NULL. */
-static const struct queue_exposure *find_dither(const struct queue_group *g,
-                                                const char *visit, int number,
-                                                const char *detector)
+/* What is known about a group before its spec3 is looked at. */
+struct tally {
+    const struct queue_member **members; /* those that count, by visit and dither */
+    size_t n;
+    int64_t *done; /* spec2 jobs that are done, in the order of their base names */
+    size_t n_done;
+    bool news;   /* one of them is not read by the newest spec3 */
+    double last; /* when anything happened */
+    struct list pending, missing, failed;
+    char pending_text[400], missing_text[400], failed_text[400];
+};
+
+static int by_visit(const void *a, const void *b)
 {
-    for (size_t i = 0; i < g->n_exposures; i++) {
-        const struct queue_exposure *e = &g->exposures[i];
-        if (is_science(e) && !strcmp(e->visit, visit) && e->pattern_number == number &&
-            !strcmp(e->detector, detector)) {
-            return e;
-        }
-    }
-    return NULL;
+    const struct queue_member *x = *(const struct queue_member *const *)a;
+    const struct queue_member *y = *(const struct queue_member *const *)b;
+    int order = strcmp(x->visit, y->visit);
+    return order ? order
+                 : (x->pattern_number > y->pattern_number) -
+                       (x->pattern_number < y->pattern_number);
 }
 
-static void say_missing(const struct queue_group *g, const struct queue_exposure *one,
-                        bool several_visits, struct list *l)
+/* Dithers and detectors that one visit lacks; its members stand in order. */
+static void say_missing(const struct queue_group *g, const struct queue_member **m,
+                        size_t n, bool several_visits, struct list *l)
 {
     static const char *const detectors[] = {"NRS1", "NRS2"};
-    for (int number = 1; number <= one->pattern_total; number++) {
+    int total = 0;
+    for (size_t i = 0; i < n; i++) {
+        total = m[i]->pattern_total > total ? m[i]->pattern_total : total;
+    }
+    size_t at = 0;
+    for (int number = 1; number <= total; number++) {
+        bool has[2] = {false, false};
+        for (; at < n && m[at]->pattern_number <= number; at++) {
+            for (int d = 0; d < 2; d++) {
+                has[d] |= m[at]->pattern_number == number &&
+                          !strcmp(m[at]->detector, detectors[d]);
+            }
+        }
         char lacks[32] = "";
         for (int d = 0; d < 2; d++) {
-            if (exposure_reaches(detectors[d], one->grating, one->filter) &&
-                !find_dither(g, one->visit, number, detectors[d])) {
+            if (!has[d] && exposure_reaches(detectors[d], g->grating, g->filter)) {
                 strcat(lacks, *lacks ? " and " : "");
                 strcat(lacks, detectors[d]);
             }
         }
         if (*lacks) {
             say(l, "dither %d %s%s%s", number, lacks,
-                several_visits ? " of visit " : "", several_visits ? one->visit : "");
+                several_visits ? " of visit " : "", several_visits ? m[0]->visit : "");
         }
     }
 }
 
-static int by_base(const void *a, const void *b, void *jobs)
+static void tally_member(const struct queue_member *m, struct tally *t)
 {
-    const struct queue_job *j = jobs;
-    return strcmp(j[*(const size_t *)a].base, j[*(const size_t *)b].base);
-}
-
-/* Job ids of `index` in the order of their names. */
-static int sorted_inputs(const struct queue_group *g, size_t *index, size_t n,
-                         struct plan_step *ret, struct err *err)
-{
-    qsort_r(index, n, sizeof *index, by_base, g->jobs);
-    ret->inputs = mem_calloc(n, sizeof *ret->inputs, err);
-    if (!ret->inputs) {
-        return ERR_NOMEM;
+    t->last = m->accepted_at > t->last ? m->accepted_at : t->last;
+    if (job_state_is_final(m->state)) {
+        t->last = m->changed_at > t->last ? m->changed_at : t->last;
     }
-    for (size_t i = 0; i < n; i++) {
-        ret->inputs[i] = g->jobs[index[i]].id;
+    if (m->state == JOB_DONE) {
+        t->done[t->n_done++] = m->job;
+        t->news |= !m->read;
+    } else if (job_state_is_final(m->state)) {
+        say(&t->failed, "dither %d %s (its spec2 is %s)", m->pattern_number,
+            m->detector, job_state_name(m->state));
+    } else {
+        say(&t->pending, "dither %d %s (to be reduced)", m->pattern_number,
+            m->detector);
     }
-    ret->n_inputs = n;
-    return 0;
 }
-
-/* What is known about a group before its spec3 is looked at. */
-struct tally {
-    size_t *done; /* indices of spec2 jobs that are done */
-    size_t n_done, n_science;
-    double last; /* when anything happened */
-    struct list pending, missing, failed;
-    char pending_text[400], missing_text[400], failed_text[400];
-};
 
 static void tally(const struct queue_group *g, struct tally *t)
 {
     t->pending = (struct list){.text = t->pending_text, .size = sizeof t->pending_text};
     t->missing = (struct list){.text = t->missing_text, .size = sizeof t->missing_text};
     t->failed = (struct list){.text = t->failed_text, .size = sizeof t->failed_text};
-    const char *first_visit = NULL;
-    bool several = false;
-    for (size_t i = 0; i < g->n_exposures; i++) {
-        const struct queue_exposure *e = &g->exposures[i];
-        if (is_science(e)) {
-            several |= first_visit && strcmp(first_visit, e->visit) != 0;
-            first_visit = first_visit ? first_visit : e->visit;
+    for (size_t i = 0; i < g->n_members; i++) {
+        const struct queue_member *m = &g->members[i];
+        if (counts(m)) {
+            t->members[t->n++] = m;
+            tally_member(m, t);
         }
     }
-    for (size_t i = 0; i < g->n_exposures; i++) {
-        const struct queue_exposure *e = &g->exposures[i];
-        if (!is_science(e)) {
-            continue;
+    qsort(t->members, t->n, sizeof *t->members, by_visit);
+    bool several = t->n && strcmp(t->members[0]->visit, t->members[t->n - 1]->visit);
+    for (size_t i = 0, k; i < t->n; i = k) {
+        for (k = i; k < t->n && !strcmp(t->members[k]->visit, t->members[i]->visit);) {
+            k++;
         }
-        t->n_science++;
-        t->last = e->accepted_at > t->last ? e->accepted_at : t->last;
-        bool said = false;
-        for (size_t k = 0; k < i; k++) {
-            said |= is_science(&g->exposures[k]) &&
-                    !strcmp(g->exposures[k].visit, e->visit);
-        }
-        if (!said) {
-            say_missing(g, e, several, &t->missing);
-        }
-        const struct queue_job *j = spec2_of(g, e->id);
-        if (j && j->state == JOB_DONE) {
-            t->done[t->n_done++] = (size_t)(j - g->jobs);
-            t->last = j->changed_at > t->last ? j->changed_at : t->last;
-        } else if (j && job_state_is_final(j->state)) {
-            say(&t->failed, "dither %d %s (its spec2 is %s)", e->pattern_number,
-                e->detector, job_state_name(j->state));
-            t->last = j->changed_at > t->last ? j->changed_at : t->last;
-        } else {
-            say(&t->pending, "dither %d %s (%s)", e->pattern_number, e->detector,
-                j ? job_state_name(j->state) : "to be planned");
-        }
+        say_missing(g, t->members + i, k - i, several, &t->missing);
     }
 }
 
-static void say_waits(const struct tally *t, double now, double quiet,
-                      struct plan_step *ret)
+static void say_waits(const struct tally *t, struct plan_step *ret)
 {
     struct list all = {.text = ret->why, .size = sizeof ret->why};
     const struct list *parts[] = {&t->missing, &t->pending, &t->failed};
@@ -304,89 +241,68 @@ static void say_waits(const struct tally *t, double now, double quiet,
         }
     }
     if (!t->pending.n && t->n_done) {
-        ret->due = t->last + quiet;
-        say(&all, "or %.0f s of quiet", ret->due > now ? ret->due - now : 0.0);
+        ret->quiet_since = t->last;
     }
 }
 
-/* Is a spec2 done that the spec3 job did not read? */
-static bool has_news(const struct queue_group *g, const struct tally *t, int64_t spec3)
+static void next_for_group(const struct queue_group *g, double now, double quiet,
+                           struct tally *t, struct plan_step *ret)
 {
-    for (size_t i = 0; i < t->n_done; i++) {
-        bool known = false;
-        for (size_t k = 0; k < g->n_inputs && !known; k++) {
-            known = g->inputs[k].job == spec3 &&
-                    g->inputs[k].input_job == g->jobs[t->done[i]].id;
-        }
-        if (!known) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static int next_for_group(const struct queue_group *g, double now, double quiet,
-                          struct tally *t, struct plan_step *ret, struct err *err)
-{
-    tally(g, t);
-    const struct queue_job *newest = NULL;
-    for (size_t i = 0; i < g->n_jobs; i++) {
-        const struct queue_job *j = &g->jobs[i];
-        if (!is_spec2(j) && (!newest || j->version > newest->version)) {
-            newest = j;
+    const struct queue_job *newest = g->n_spec3 ? &g->spec3[g->n_spec3 - 1] : NULL;
+    bool runs = false;
+    for (size_t i = 0; i < g->n_spec3; i++) {
+        const struct queue_job *j = &g->spec3[i];
+        runs |= j->state == JOB_RUNNING;
+        if (j != newest && job_may_move(j->state, JOB_SUPERSEDED) &&
+            (j->state != JOB_DONE || newest->state == JOB_DONE)) {
+            step(ret, PLAN_SUPERSEDE, 0, j->id, newest->name);
+            return;
         }
     }
-    for (size_t i = 0; i < g->n_jobs && newest; i++) {
-        const struct queue_job *j = &g->jobs[i];
-        if (is_spec2(j) || j == newest || !job_may_move(j->state, JOB_SUPERSEDED)) {
-            continue;
+    if (!t->n) {
+        if (newest && newest->state == JOB_WAITING) {
+            step(ret, PLAN_SUPERSEDE, 0, newest->id, "no exposure is left");
         }
-        if (j->state != JOB_DONE || newest->state == JOB_DONE) {
-            return step(ret, PLAN_SUPERSEDE, 0, j->id, newest->name);
-        }
+        return;
     }
-    if (!t->n_science) {
-        return newest && newest->state == JOB_WAITING
-                   ? step(ret, PLAN_SUPERSEDE, 0, newest->id, "no exposure is left")
-                   : 0;
+    if (!newest || (newest->state != JOB_WAITING && newest->state != JOB_RUNNING &&
+                    newest->state != JOB_SUSPECT && t->news)) {
+        step(ret, PLAN_ADD_SPEC3, 0, 0, "");
+        return;
     }
-    if (!newest || newest->state == JOB_SUPERSEDED ||
-        (newest->state != JOB_WAITING && newest->state != JOB_RUNNING &&
-         has_news(g, t, newest->id))) {
-        return step(ret, PLAN_ADD_SPEC3, 0, 0, "");
+    if (newest->state != JOB_WAITING || runs) {
+        return;
     }
-    if (newest->state != JOB_WAITING || is_running(g, "spec3", NULL)) {
-        return 0;
-    }
-    bool complete = !t->missing.n && !t->pending.n && !t->failed.n && t->n_done > 0;
     bool settled = !t->pending.n && t->n_done > 0;
+    bool complete = settled && !t->missing.n && !t->failed.n;
     if (complete || (settled && now - t->last >= quiet)) {
         step(ret, PLAN_QUEUE, 0, newest->id,
              complete ? "all dithers and detectors are done"
                       : "quiet for the configured time");
-        return sorted_inputs(g, t->done, t->n_done, ret, err);
+        ret->inputs = t->done;
+        ret->n_inputs = t->n_done;
+        t->done = NULL;
+        return;
     }
-    say_waits(t, now, quiet, ret);
-    return 0;
+    say_waits(t, ret);
 }
 
-int planner_next(const struct queue_group *g, double now, double quiet_seconds,
-                 struct plan_step *ret, struct err *err)
+int planner_group(const struct queue_group *g, double now, double quiet_seconds,
+                  struct plan_step *ret, struct err *err)
 {
     *ret = (struct plan_step){0};
-    if (next_for_exposures(g, ret)) {
-        return 0;
-    }
     struct tally *t = mem_calloc(1, sizeof *t, err);
-    if (!t) {
-        return ERR_NOMEM;
+    int code = ERR_NOMEM;
+    if (t && (t->members = mem_calloc(g->n_members + 1, sizeof(void *), err)) &&
+        (t->done = mem_calloc(g->n_members + 1, sizeof *t->done, err))) {
+        code = 0;
+        tally(g, t);
+        next_for_group(g, now, quiet_seconds, t, ret);
     }
-    int code = 0;
-    if (!(t->done = mem_calloc(g->n_exposures, sizeof *t->done, err))) {
-        code = ERR_NOMEM;
+    if (t) {
+        free(t->members);
+        free(t->done);
     }
-    code = code ? code : next_for_group(g, now, quiet_seconds, t, ret, err);
-    free(t->done);
     free(t);
     return code;
 }

@@ -8,8 +8,8 @@
 #include "daemon/queue.h"
 
 /*
- * From rows to jobs. Pure: the plan of a group follows from its rows and the time, so
- * that nothing but the queue has to survive a stop.
+ * From rows to jobs. Pure: the plan follows from the rows and the time, so that nothing
+ * but the queue has to survive a stop.
  *
  * One spec2 per science exposure; one spec3 per group (program, observation, target,
  * disperser, filter) once every dither 1..NUMDTHPT has been reduced on every detector
@@ -31,7 +31,7 @@ int planner_describe(const struct exposure_meta *meta, const char *name,
 enum plan_verb {
     PLAN_NOTHING,
     PLAN_SUPERSEDE_EXPOSURE, /* .exposure: rewritten under the same name */
-    PLAN_ADD_SPEC2,          /* .exposure */
+    PLAN_ADD_SPEC2,          /* .exposure; waiting */
     PLAN_ADD_SPEC3,          /* the group's next version, waiting */
     PLAN_QUEUE,              /* .job, with .inputs if it is a spec3 */
     PLAN_SUPERSEDE           /* .job */
@@ -42,18 +42,23 @@ struct plan_step {
     int64_t exposure, job;
     int64_t *inputs; /* spec2 jobs in the order of their names; plan_step_done */
     size_t n_inputs;
-    char
-        why[512]; /* for the event; with PLAN_NOTHING what the group waits for, or "" */
-    double due;   /* PLAN_NOTHING: when quietness will release it; 0: not by time */
+    char why[512]; /* for the event; PLAN_NOTHING: what the group waits for, or "" */
+    double quiet_since; /* PLAN_NOTHING: quietness since then will release it, or 0 */
 };
 
 /*
- * The next thing to do for a group: apply it to the queue, load the group again and ask
- * again, until PLAN_NOTHING.
+ * The next thing to do for what came under one base name: the newest replaces the older
+ * ones, and a science exposure gets its spec2, which is queued once no older version runs.
+ * Apply it, load again and ask again, until PLAN_NOTHING. Cost: O(n).
+ */
+void planner_base(const struct queue_member *members, size_t n, struct plan_step *ret);
+
+/*
+ * The next thing to do for a group's spec3, in the same manner. Cost: O(n log n).
  * Given: g; now and quiet_seconds in seconds.
  */
-int planner_next(const struct queue_group *g, double now, double quiet_seconds,
-                 struct plan_step *ret, struct err *err);
+int planner_group(const struct queue_group *g, double now, double quiet_seconds,
+                  struct plan_step *ret, struct err *err);
 void plan_step_done(struct plan_step *step);
 
 #endif

@@ -227,22 +227,58 @@ int queue_products(struct queue *q, int64_t job, struct queue_product **ret,
 
 /* ---- groups and sums ---- */
 
-/* All of one group: exposures, jobs, and what the jobs read; three arrays. */
+/* One exposure with its newest spec2 job, as the planner sees it. */
+struct queue_member {
+    int64_t exposure, job; /* job: 0 if there is none */
+    bool live;             /* the exposure is accepted */
+    bool superseded;       /* or this; else it is gone */
+    bool science;
+    bool read;            /* the group's newest spec3 reads the job's products */
+    enum job_state state; /* of the job; JOB_NEW if there is none */
+    int pattern_number, pattern_total;
+    char visit[16], detector[8];
+    double accepted_at, changed_at; /* of the exposure; of the job */
+};
+/* What came under one base name in one program, oldest first, without what is superseded
+ * together with its job. */
+int queue_load_base(struct queue *q, const char *base, const char *program,
+                    struct queue_member **ret, size_t *ret_n, struct err *err);
+
+/* A group: its members in the order of their base names, likewise; and its spec3 jobs that
+ * are not superseded, oldest version first. */
 struct queue_group {
-    struct queue_exposure *exposures;
-    size_t n_exposures;
-    struct queue_job *jobs;
-    size_t n_jobs;
-    struct queue_input *inputs;
-    size_t n_inputs;
+    char name[QUEUE_NAME];
+    char program[16], filter[12], grating[12];
+    struct queue_member *members;
+    size_t n_members;
+    struct queue_job *spec3;
+    size_t n_spec3;
 };
 int queue_load_group(struct queue *q, const char *group, struct queue_group *ret,
                      struct err *err);
 void queue_group_done(struct queue_group *g);
 
-/* Names of all groups, or of those with a job in `waiting`; at most `limit`, by name. */
-int queue_groups(struct queue *q, bool waiting, size_t limit, char (**ret)[QUEUE_NAME],
-                 size_t *ret_n, struct err *err);
+/*
+ * Names of groups to be looked at: those in which something changed that their spec3
+ * depends on, and those that have been quiet since `quiet_before`. At most `limit`.
+ */
+int queue_groups_due(struct queue *q, double quiet_before, size_t limit,
+                     char (**ret)[QUEUE_NAME], size_t *ret_n, struct err *err);
+/* A group was looked at. quiet_since: it goes once it has been quiet from then on for
+ * long enough, 0: quietness does not release it; waits_for: "" if for nothing. */
+int queue_group_planned(struct queue *q, const char *group, double quiet_since,
+                        const char *waits_for, struct err *err);
+/* Does anything wait to be looked at, quiet groups aside? */
+int queue_is_planned(struct queue *q, bool *ret, struct err *err);
+
+struct queue_waiting { /* what queue_group_planned was told */
+    char group[QUEUE_NAME];
+    char waits_for[512];
+    double quiet_since;
+};
+/* Groups that wait, at most `limit`, by name. */
+int queue_waiting(struct queue *q, size_t limit, struct queue_waiting **ret,
+                  size_t *ret_n, struct err *err);
 
 struct queue_counts {
     long jobs[JOB_STATES];

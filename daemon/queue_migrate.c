@@ -6,8 +6,8 @@
  * Schema 2. Beside the rows proper:
  *   tally    how many jobs, exposures and files are in each state, kept by triggers, so
  *            that a status costs the same with a hundred thousand jobs
- *   grp      one row for each group: to be looked at (dirty), when quietness releases it
- *            (due_at) and what it waits for. Triggers mark it dirty whenever something
+ *   grp      one row for each group: to be looked at (dirty), since when it is quiet (0:
+ *            quietness does not release it) and what it waits for. Triggers mark it dirty whenever something
  *            changes that its spec3 depends on.
  *   share    worker time used by each program
  *   class    when a job of each program and priority last started
@@ -70,10 +70,10 @@ static const char sums[] =
     "CREATE TABLE tally(what TEXT PRIMARY KEY, n INTEGER NOT NULL)"
     " STRICT, WITHOUT ROWID;"
     "CREATE TABLE grp(name TEXT PRIMARY KEY, dirty INTEGER NOT NULL DEFAULT 1,"
-    " due_at REAL NOT NULL DEFAULT 0, waits_for TEXT NOT NULL DEFAULT '')"
+    " quiet_since REAL NOT NULL DEFAULT 0, waits_for TEXT NOT NULL DEFAULT '')"
     " STRICT, WITHOUT ROWID;"
     "CREATE INDEX grp_dirty ON grp(name) WHERE dirty = 1;"
-    "CREATE INDEX grp_due ON grp(due_at) WHERE due_at > 0;"
+    "CREATE INDEX grp_quiet ON grp(quiet_since) WHERE quiet_since > 0;"
     "CREATE INDEX grp_waits ON grp(name) WHERE waits_for <> '';"
     "CREATE TABLE share(program TEXT PRIMARY KEY, used_seconds REAL NOT NULL,"
     " at REAL NOT NULL) STRICT, WITHOUT ROWID;"

@@ -13,14 +13,11 @@
 static void apply(struct service *s)
 {
     const struct params *v = s->config->values;
-    struct err err = {0};
     log_set_level_name(params_string(v, "log_level"));
     inbox_retime(s->inbox, params_real(v, "settle_seconds"),
                  params_real(v, "incomplete_seconds"),
                  params_real(v, "rescan_seconds"));
-    if (service_plan_all(s, true, params_real(v, "group_quiet_seconds"), &err)) {
-        service_trouble(s, "planning failed, trying again: %s", err.message);
-    }
+    service_plan(s); /* group_quiet_seconds */
 }
 
 static void refuse(struct service *s, const struct err *err)

@@ -7,7 +7,6 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "daemon/planner.h"
 #include "daemon/request.h"
 #include "daemon/service_state.h"
 
@@ -91,27 +90,28 @@ static json_t *problems(struct service *s)
 static json_t *waiting(struct service *s)
 {
     json_t *list = json_array();
-    char(*groups)[QUEUE_NAME];
+    struct queue_waiting *w;
     size_t n;
-    if (queue_groups(s->queue, true, SHOWN_GROUPS, &groups, &n, NULL)) {
+    if (queue_waiting(s->queue, SHOWN_GROUPS, &w, &n, NULL)) {
         return list;
     }
+    double now = service_now();
     double quiet = params_real(s->config->values, "group_quiet_seconds");
     for (size_t i = 0; i < n; i++) {
-        struct queue_group g = {0};
-        struct plan_step step = {0};
-        if (!queue_load_group(s->queue, groups[i], &g, NULL) &&
-            !planner_next(&g, service_now(), quiet, &step, NULL)) {
-            json_t *o = json_object();
-            put(o, "group", text(groups[i]));
-            put(o, "waits_for", text(step.verb == PLAN_NOTHING ? step.why : ""));
-            put(o, "due_at", step.due > 0 ? json_real(step.due) : json_null());
-            json_array_append_new(list, o);
+        double due = w[i].quiet_since > 0 ? w[i].quiet_since + quiet : 0.0;
+        char why[sizeof w[i].waits_for + 48];
+        int used = snprintf(why, sizeof why, "%s", w[i].waits_for);
+        if (due > 0) {
+            snprintf(why + used, sizeof why - (size_t)used, ", or %.0f s of quiet",
+                     due > now ? due - now : 0.0);
         }
-        plan_step_done(&step);
-        queue_group_done(&g);
+        json_t *o = json_object();
+        put(o, "group", text(w[i].group));
+        put(o, "waits_for", text(why));
+        put(o, "due_at", due > 0 ? json_real(due) : json_null());
+        json_array_append_new(list, o);
     }
-    free(groups);
+    free(w);
     return list;
 }
 

@@ -16,10 +16,12 @@
 #include "config/check.h"
 #include "daemon/messages.h"
 #include "daemon/machine.h"
+#include "daemon/plan.h"
 #include "daemon/service_state.h"
 
 #define TICK_MS 200
-#define LOCK_SECONDS 30 /* for the last job of a daemon that died */
+#define LOCK_SECONDS 30   /* for the last job of a daemon that died */
+#define PLAN_SECONDS 0.05 /* at a time */
 
 double service_now(void)
 {
@@ -118,6 +120,33 @@ static int open_folders(struct service *s, struct err *err)
     return code;
 }
 
+static bool plan(struct service *s, double quiet_seconds)
+{
+    struct err err = {0};
+    bool all = false;
+    double begin = service_now();
+    if (plan_groups(s->queue, begin, quiet_seconds, PLAN_SECONDS, &all, &err)) {
+        service_trouble(s, "planning failed, trying again: %s", err.message);
+    }
+    double end = service_now();
+    s->plan_after = end + 4.0 * (end > begin ? end - begin : 0.0);
+    return all;
+}
+
+bool service_plan(struct service *s)
+{
+    double now = service_now();
+    if (now < s->plan_after && s->plan_after - now < 60.0) { /* the clock may be set */
+        return false;
+    }
+    return plan(s, params_real(s->config->values, "group_quiet_seconds"));
+}
+
+bool service_combine(struct service *s)
+{
+    return plan(s, 0.0);
+}
+
 static int open_queue(struct service *s, struct err *err)
 {
     size_t n = 0;
@@ -128,11 +157,6 @@ static int open_queue(struct service *s, struct err *err)
     if (!code && n) {
         log_info("%zu jobs that ran when the daemon ended run again", n);
     }
-    code = code
-               ? code
-               : service_plan_all(s, false,
-                                  params_real(s->config->values, "group_quiet_seconds"),
-                                  err);
     return code ? code
                 : queue_wake_deferred(s->queue, service_now(), &s->next_retry, err);
 }

@@ -46,7 +46,7 @@ struct service {
     bool once, stopping, closing;
     int stop_requests;
     double started, stop_at;         /* s since 1970; stop_at: cancel what runs */
-    double next_quiet;               /* when a group may be quiet; 0: none */
+    double plan_after;               /* do not plan before */
     double next_retry;               /* when a deferred job is due; 0: none */
     struct executor_report *unsaved; /* ended, but the queue refused the row */
     size_t n_unsaved;
@@ -74,14 +74,12 @@ void service_trouble(struct service *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /*
- * Apply the planner to a group until it has nothing more to do; joins a transaction
- * that is open. quiet_seconds: 0 combines what is there. Updates next_quiet.
+ * Plan what follows for groups in which something has changed, or that are quiet; takes no
+ * more than a fifth of the loop's time. Returns true if none is left.
  */
-int service_plan_group(struct service *s, const char *group, double quiet_seconds,
-                       struct err *err);
-/* The same for every group, or for those that wait; each in its own transaction. */
-int service_plan_all(struct service *s, bool waiting_only, double quiet_seconds,
-                     struct err *err);
+bool service_plan(struct service *s);
+/* The same at once, without waiting for quietness. */
+bool service_combine(struct service *s);
 
 /* Close everything, so that the loop ends. */
 void service_close(struct service *s);

@@ -15,7 +15,8 @@ static bool is_idle(struct service *s)
            s->n_unsaved == 0 &&
            executor_idle(s->executor) == executor_workers(s->executor) &&
            queue_count(s->queue, &c, NULL) == 0 && c.jobs[JOB_QUEUED] == 0 &&
-           c.jobs[JOB_RUNNING] == 0 && c.jobs[JOB_DEFERRED] == 0;
+           c.jobs[JOB_SUSPECT] == 0 && c.jobs[JOB_RUNNING] == 0 &&
+           c.jobs[JOB_DEFERRED] == 0;
 }
 
 void signals_stop(struct service *s)
@@ -114,22 +115,13 @@ void signals_on_tick(uv_timer_t *timer)
         go_on_stopping(s, now);
         return;
     }
-    int code = 0;
-    if (s->next_quiet > 0 && now >= s->next_quiet) {
-        code = service_plan_all(
-            s, true, params_real(s->config->values, "group_quiet_seconds"), &err);
+    bool planned = service_plan(s);
+    if (s->next_retry > 0 && now >= s->next_retry &&
+        queue_wake_deferred(s->queue, now, &s->next_retry, &err)) {
+        service_trouble(s, "cannot queue deferred jobs, trying again: %s", err.message);
     }
-    if (!code && s->next_retry > 0 && now >= s->next_retry) {
-        code = queue_wake_deferred(s->queue, now, &s->next_retry, &err);
-    }
-    if (!code && s->once && is_idle(s)) {
-        code = service_plan_all(s, true, 0.0, &err);
-        if (!code && is_idle(s)) {
-            signals_stop(s);
-        }
-    }
-    if (code) {
-        service_trouble(s, "planning failed, trying again: %s", err.message);
+    if (s->once && planned && is_idle(s) && service_combine(s) && is_idle(s)) {
+        signals_stop(s);
     }
     service_dispatch(s);
 }

@@ -2,136 +2,146 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/plan.h"
 #include "daemon/planner.h"
+#include "tests/support.h"
 
-/* A group in memory, and what the planner's steps do to it: a queue without a disk. */
-static struct queue_exposure exposures[64];
-static struct queue_job jobs[64];
-static struct queue_input inputs[256];
-static struct queue_group g;
+/* A group in a real queue, planned as the daemon plans it. */
+static char *folder;
+static struct queue *q;
+static struct err err;
 static double now;
+static int arrivals;
 #define QUIET 1000.0
+#define GROUP "jw01234-o001_t_nirspec_g395h-f290lp"
 
 static void setup(void)
 {
-    memset(exposures, 0, sizeof exposures);
-    memset(jobs, 0, sizeof jobs);
-    g = (struct queue_group){exposures, 0, jobs, 0, inputs, 0};
+    folder = support_folder();
+    q = NULL;
+    support_ok(queue_open(support_path(folder, "queue.db"), QUEUE_WRITE, &q, &err),
+               &err);
     now = 100.0;
+    arrivals = 0;
+}
+
+static void teardown(void)
+{
+    queue_close(q);
+    support_remove(folder);
+}
+
+static struct queue_exposure exposure(int dither, const char *detector,
+                                      const char *role)
+{
+    struct queue_exposure e = {.pattern_number = dither, .pattern_total = 2};
+    snprintf(e.sha256, sizeof e.sha256, "%064d", ++arrivals);
+    snprintf(e.base, sizeof e.base, "jw_%05d_%s_%s", dither, detector, role);
+    snprintf(e.name, sizeof e.name, "%.200s_rate.fits", e.base);
+    strcpy(e.role, role);
+    strcpy(e.group, GROUP);
+    strcpy(e.program, "01234");
+    strcpy(e.visit, "001");
+    strcpy(e.detector, detector);
+    strcpy(e.grating, "G395H");
+    strcpy(e.filter, "F290LP");
+    return e;
+}
+
+static int64_t accept(const struct queue_exposure *e)
+{
+    int64_t id;
+    support_ok(queue_begin(q, &err), &err);
+    support_ok(queue_add_exposure(q, e, NULL, now, &id, &err), &err);
+    support_ok(plan_exposure(q, id, now, &err), &err);
+    support_ok(queue_commit(q, &err), &err);
+    return id;
 }
 
 static int64_t arrive(int dither, const char *detector, const char *role)
 {
-    struct queue_exposure *e = &exposures[g.n_exposures++];
-    e->id = (int64_t)g.n_exposures;
-    snprintf(e->base, sizeof e->base, "jw_%05d_%s_%s", dither, detector, role);
-    strcpy(e->state, "accepted");
-    strcpy(e->role, role);
-    strcpy(e->visit, "001");
-    strcpy(e->detector, detector);
-    strcpy(e->grating, "G395H");
-    strcpy(e->filter, "F290LP");
-    e->pattern_number = dither;
-    e->pattern_total = 2;
-    e->accepted_at = now;
-    return e->id;
+    struct queue_exposure e = exposure(dither, detector, role);
+    return accept(&e);
+}
+
+/* A job by name, id 0 if there is none; in a ring of eight. */
+static struct queue_job *look(const char *name)
+{
+    static struct queue_job ring[8];
+    static int at;
+    struct queue_job *j = &ring[at++ % 8];
+    if (queue_find_job(q, name, j, &err)) {
+        return NULL;
+    }
+    return j;
 }
 
 static struct queue_job *job(const char *recipe, int version)
 {
-    for (size_t i = 0; i < g.n_jobs; i++) {
-        if (!strcmp(jobs[i].recipe, recipe) && jobs[i].version == version) {
-            return &jobs[i];
+    char name[400];
+    snprintf(name, sizeof name, "%s-" GROUP "-%d", recipe, version);
+    return look(name);
+}
+
+static struct queue_job *spec2_of(int64_t id)
+{
+    struct queue_exposure e;
+    support_ok(queue_get_exposure(q, id, &e, &err), &err);
+    for (int version = 9; version > 0; version--) {
+        char name[400];
+        snprintf(name, sizeof name, "spec2-%s-%d", e.base, version);
+        struct queue_job *j = look(name);
+        if (j && j->exposure == id) {
+            return j;
         }
     }
     return NULL;
 }
 
-static struct queue_job *spec2_of(int64_t exposure)
-{
-    for (size_t i = 0; i < g.n_jobs; i++) {
-        if (jobs[i].exposure == exposure) {
-            return &jobs[i];
-        }
-    }
-    return NULL;
-}
-
-static void move(struct queue_job *j, enum job_state to)
-{
-    ck_assert_msg(job_may_move(j->state, to), "%s: %s -> %s", j->name,
-                  job_state_name(j->state), job_state_name(to));
-    j->state = to;
-    j->changed_at = now;
-}
-
-static void add(const struct plan_step *s)
-{
-    struct queue_job *j = &jobs[g.n_jobs++];
-    bool is_spec2 = s->verb == PLAN_ADD_SPEC2;
-    j->id = (int64_t)g.n_jobs;
-    j->state = JOB_WAITING;
-    strcpy(j->recipe, is_spec2 ? "spec2" : "spec3");
-    strcpy(j->base, is_spec2 ? exposures[s->exposure - 1].base : "group");
-    j->exposure = s->exposure;
-    j->version = 1;
-    for (size_t i = 0; i + 1 < g.n_jobs; i++) {
-        j->version +=
-            !strcmp(jobs[i].recipe, j->recipe) && !strcmp(jobs[i].base, j->base);
-    }
-    snprintf(j->name, sizeof j->name, "job %zu", g.n_jobs);
-}
-
-/* Apply steps until there is nothing to do; returns what the group waits for. */
+/* Plan the group; returns what it waits for. */
 static const char *plan(void)
 {
     static char why[512];
-    struct err err = {0};
-    for (int i = 0; i < 100; i++) {
-        struct plan_step s;
-        ck_assert_msg(planner_next(&g, now, QUIET, &s, &err) == 0, "%s", err.message);
-        switch (s.verb) {
-        case PLAN_NOTHING:
-            strcpy(why, s.why);
-            plan_step_done(&s);
-            return why;
-        case PLAN_SUPERSEDE_EXPOSURE:
-            strcpy(exposures[s.exposure - 1].state, "superseded");
-            break;
-        case PLAN_ADD_SPEC2:
-        case PLAN_ADD_SPEC3:
-            add(&s);
-            break;
-        case PLAN_QUEUE:
-            for (size_t k = 0; k < s.n_inputs; k++) {
-                inputs[g.n_inputs++] =
-                    (struct queue_input){.job = s.job, .input_job = s.inputs[k]};
-            }
-            move(&jobs[s.job - 1], JOB_QUEUED);
-            break;
-        case PLAN_SUPERSEDE:
-            move(&jobs[s.job - 1], JOB_SUPERSEDED);
-            break;
-        }
-        plan_step_done(&s);
+    struct queue_waiting *w;
+    size_t n;
+    bool all = false;
+    while (!all) {
+        support_ok(plan_groups(q, now, QUIET, 1.0, &all, &err), &err);
     }
-    ck_abort_msg("the plan does not end");
-    return NULL;
+    support_ok(queue_waiting(q, 5, &w, &n, &err), &err);
+    snprintf(why, sizeof why, "%s", n ? w[0].waits_for : "");
+    free(w);
+    return why;
 }
 
-static void run(struct queue_job *j, enum job_state end)
+static double quiet_since(void)
+{
+    struct queue_waiting *w;
+    size_t n;
+    support_ok(queue_waiting(q, 5, &w, &n, &err), &err);
+    double since = n ? w[0].quiet_since : 0.0;
+    free(w);
+    return since;
+}
+
+static void move(const struct queue_job *j, enum job_state to)
 {
     ck_assert_ptr_nonnull(j);
+    support_ok(queue_move(q, j->id, to, NULL, now, &err), &err);
+}
+
+static void run(const struct queue_job *j, enum job_state end)
+{
     move(j, JOB_RUNNING);
     move(j, end);
 }
 
 static size_t inputs_of(const struct queue_job *j)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < g.n_inputs; i++) {
-        n += inputs[i].job == j->id;
-    }
+    struct queue_input *in;
+    size_t n;
+    support_ok(queue_inputs(q, j->id, &in, &n, &err), &err);
+    free(in);
     return n;
 }
 
@@ -166,11 +176,11 @@ START_TEST(test_planner_waits_for_what_is_missing)
     const char *why = plan();
     ck_assert_ptr_nonnull(strstr(why, "dither 1 NRS2"));
     ck_assert_ptr_nonnull(strstr(why, "dither 2 NRS1 and NRS2"));
-    ck_assert_ptr_nonnull(strstr(why, "dither 1 NRS1 (queued)"));
+    ck_assert_ptr_nonnull(strstr(why, "dither 1 NRS1 (to be reduced)"));
     run(spec2_of(a), JOB_DONE);
     why = plan();
     ck_assert_ptr_null(strstr(why, "dither 1 NRS1"));
-    ck_assert_ptr_nonnull(strstr(why, "1000 s of quiet"));
+    ck_assert_double_eq(quiet_since(), now);
     ck_assert_int_eq(job("spec3", 1)->state, JOB_WAITING);
 }
 END_TEST
@@ -182,10 +192,16 @@ START_TEST(test_planner_spec3_when_complete_in_order)
     struct queue_job *j = job("spec3", 1);
     ck_assert_int_eq(j->state, JOB_QUEUED);
     ck_assert_uint_eq(inputs_of(j), 4);
+    struct queue_input *in;
+    size_t n;
+    support_ok(queue_inputs(q, j->id, &in, &n, &err), &err);
     for (size_t i = 1; i < 4; i++) {
-        ck_assert_str_lt(jobs[inputs[i - 1].input_job - 1].base,
-                         jobs[inputs[i].input_job - 1].base);
+        struct queue_job a, b;
+        support_ok(queue_get_job(q, in[i - 1].input_job, &a, &err), &err);
+        support_ok(queue_get_job(q, in[i].input_job, &b, &err), &err);
+        ck_assert_str_lt(a.base, b.base);
     }
+    free(in);
 }
 END_TEST
 
@@ -255,7 +271,7 @@ START_TEST(test_planner_late_exposure_supersedes)
     run(second, JOB_DONE);
     plan();
     ck_assert_int_eq(job("spec3", 1)->state, JOB_SUPERSEDED);
-    ck_assert_int_eq(second->state, JOB_DONE);
+    ck_assert_int_eq(job("spec3", 2)->state, JOB_DONE);
 }
 END_TEST
 
@@ -265,8 +281,9 @@ START_TEST(test_planner_waits_for_a_running_version)
     plan();
     struct queue_job *first = job("spec3", 1);
     move(first, JOB_RUNNING);
-    int64_t late = arrive(2, "NRS1", "science");
-    strcpy(exposures[late - 1].base, "jw_another_nrs1");
+    struct queue_exposure another = exposure(2, "NRS1", "science");
+    strcpy(another.base, "jw_another_nrs1");
+    int64_t late = accept(&another);
     plan();
     run(spec2_of(late), JOB_DONE);
     plan();
@@ -284,8 +301,9 @@ START_TEST(test_planner_rewritten_exposure_replaces)
     run(job("spec3", 1), JOB_DONE);
     plan();
     int64_t again = arrive(1, "NRS1", "science"); /* same name, other content */
-    plan();
-    ck_assert_str_eq(exposures[1].state, "superseded");
+    struct queue_exposure old;
+    support_ok(queue_get_exposure(q, 2, &old, &err), &err);
+    ck_assert_str_eq(old.state, "superseded");
     ck_assert_int_eq(spec2_of(2)->state, JOB_SUPERSEDED);
     ck_assert_int_eq(spec2_of(again)->version, 2);
     run(spec2_of(again), JOB_DONE);
@@ -295,12 +313,76 @@ START_TEST(test_planner_rewritten_exposure_replaces)
 }
 END_TEST
 
+START_TEST(test_planner_rewritten_while_the_old_one_runs)
+{
+    int64_t old = arrive(1, "NRS1", "science");
+    plan();
+    move(spec2_of(old), JOB_RUNNING);
+    int64_t again = arrive(1, "NRS1", "science");
+    plan();
+    /* both would publish under the same names: one after the other */
+    ck_assert_int_eq(spec2_of(again)->state, JOB_WAITING);
+    ck_assert_int_eq(spec2_of(old)->state, JOB_RUNNING);
+    move(spec2_of(old), JOB_DONE);
+    plan();
+    ck_assert_int_eq(spec2_of(old)->state, JOB_SUPERSEDED);
+    ck_assert_int_eq(spec2_of(again)->state, JOB_QUEUED);
+}
+END_TEST
+
+START_TEST(test_planner_gone_exposures_keep_counting)
+{
+    full_group();
+    for (int64_t e = 1; e <= 4; e++) {
+        support_ok(queue_move_exposure(q, e, FILE_GONE, "old", now, &err), &err);
+    }
+    plan();
+    struct queue_job *first = job("spec3", 1);
+    ck_assert_int_eq(first->state, JOB_QUEUED);
+    ck_assert_uint_eq(inputs_of(first), 4);
+    run(first, JOB_DONE);
+    plan();
+    ck_assert_int_eq(job("spec3", 1)->state, JOB_DONE);
+    /* the same bytes again are a new exposure: reduced and combined anew */
+    struct queue_exposure e;
+    support_ok(queue_get_exposure(q, 2, &e, &err), &err);
+    int64_t id = 9;
+    support_ok(queue_find_content(q, e.sha256, &id, &err), &err);
+    ck_assert_int_eq(id, 0);
+    id = accept(&e);
+    plan();
+    ck_assert_int_eq(spec2_of(2)->state, JOB_SUPERSEDED);
+    ck_assert_int_eq(spec2_of(id)->version, 2);
+    run(spec2_of(id), JOB_DONE);
+    plan();
+    ck_assert_uint_eq(inputs_of(job("spec3", 2)), 4);
+}
+END_TEST
+
+START_TEST(test_planner_cancelled_counts_as_final)
+{
+    int64_t a = arrive(1, "NRS1", "science"), b = arrive(1, "NRS2", "science");
+    plan();
+    run(spec2_of(a), JOB_DONE);
+    move(spec2_of(b), JOB_CANCELLED);
+    ck_assert_ptr_nonnull(strstr(plan(), "dither 1 NRS2 (its spec2 is cancelled)"));
+    now += QUIET;
+    plan();
+    ck_assert_uint_eq(inputs_of(job("spec3", 1)), 1);
+    /* a cancelled spec3 is left alone until there is news */
+    move(job("spec3", 1), JOB_CANCELLED);
+    plan();
+    ck_assert_ptr_null(job("spec3", 2));
+}
+END_TEST
+
 START_TEST(test_planner_visits_are_complete_one_by_one)
 {
     full_group();
-    int64_t other = arrive(1, "NRS1", "science");
-    strcpy(exposures[other - 1].visit, "002");
-    strcpy(exposures[other - 1].base, "jw_visit2");
+    struct queue_exposure visit2 = exposure(1, "NRS1", "science");
+    strcpy(visit2.visit, "002");
+    strcpy(visit2.base, "jw_visit2");
+    int64_t other = accept(&visit2);
     plan();
     run(spec2_of(other), JOB_DONE);
     const char *why = plan();
@@ -319,9 +401,11 @@ START_TEST(test_planner_detectors_that_are_reached)
     ck_assert(exposure_reaches("NRS2", "G140H", "F100LP"));
     ck_assert(exposure_reaches("NRS2", "G235H", "F170LP"));
     ck_assert(exposure_reaches("NRS2", "G395H", "F290LP"));
-    int64_t a = arrive(1, "NRS1", "science"), b = arrive(2, "NRS1", "science");
-    strcpy(exposures[0].grating, "G395M");
-    strcpy(exposures[1].grating, "G395M");
+    struct queue_exposure one = exposure(1, "NRS1", "science");
+    struct queue_exposure two = exposure(2, "NRS1", "science");
+    strcpy(one.grating, "G395M");
+    strcpy(two.grating, "G395M");
+    int64_t a = accept(&one), b = accept(&two);
     plan();
     run(spec2_of(a), JOB_DONE);
     run(spec2_of(b), JOB_DONE);
@@ -334,7 +418,6 @@ START_TEST(test_planner_describe)
 {
     struct exposure_meta m = {.pattern_number = 3, .pattern_total = 4};
     struct queue_exposure e;
-    struct err err = {0};
     strcpy(m.detector, "NRS2");
     strcpy(m.grating, "G395H");
     strcpy(m.filter, "F290LP");
@@ -368,7 +451,7 @@ int main(void)
 {
     Suite *s = suite_create("planner");
     TCase *t = tcase_create("planner");
-    tcase_add_checked_fixture(t, setup, NULL);
+    tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_planner_a_spec2_per_science_exposure);
     tcase_add_test(t, test_planner_waits_for_what_is_missing);
     tcase_add_test(t, test_planner_spec3_when_complete_in_order);
@@ -378,6 +461,9 @@ int main(void)
     tcase_add_test(t, test_planner_late_exposure_supersedes);
     tcase_add_test(t, test_planner_waits_for_a_running_version);
     tcase_add_test(t, test_planner_rewritten_exposure_replaces);
+    tcase_add_test(t, test_planner_rewritten_while_the_old_one_runs);
+    tcase_add_test(t, test_planner_gone_exposures_keep_counting);
+    tcase_add_test(t, test_planner_cancelled_counts_as_final);
     tcase_add_test(t, test_planner_visits_are_complete_one_by_one);
     tcase_add_test(t, test_planner_detectors_that_are_reached);
     tcase_add_test(t, test_planner_describe);
