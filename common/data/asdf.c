@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +27,13 @@ struct asdf_chunk {
     max_align_t bytes[];
 };
 
+#define BUCKETS                                                                        \
+    4096 /* of anchors, by a hash of their names: there may be as many aliases */
+
 struct anchor {
     char *name;
     struct asdf_node *node; /* NULL while it is open */
+    size_t next;            /* the one before in its bucket, from 1; 0: none */
 };
 
 struct reader {
@@ -36,6 +41,7 @@ struct reader {
     yaml_parser_t parser;
     struct anchor *anchors;
     size_t n_anchors, cap_anchors, n_nodes;
+    size_t buckets[BUCKETS]; /* the last anchor of each, from 1; 0: none */
     struct err *err;
 };
 
@@ -103,11 +109,22 @@ static int tree_error(struct reader *r, const yaml_event_t *e, const char *what)
                    e->start_mark.line + 1, what);
 }
 
+static size_t bucket_of(const char *name)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (; *name != '\0'; name++) {
+        hash = (hash ^ (unsigned char)*name) * 16777619u;
+    }
+    return hash % BUCKETS;
+}
+
+/* The last one of this name. */
 static struct anchor *anchor_find(struct reader *r, const char *name)
 {
-    for (size_t i = r->n_anchors; i-- > 0;) {
-        if (strcmp(r->anchors[i].name, name) == 0) {
-            return &r->anchors[i];
+    for (size_t i = r->buckets[bucket_of(name)]; i > 0; i = r->anchors[i - 1].next) {
+        if (strcmp(r->anchors[i - 1].name, name) == 0) {
+            return &r->anchors[i - 1];
         }
     }
     return NULL;
@@ -136,7 +153,10 @@ static int anchor_open(struct reader *r, const yaml_event_t *e, const char *name
         return ERR_NOMEM;
     }
     *ret_index = r->n_anchors;
-    r->anchors[r->n_anchors++] = (struct anchor){copy, NULL};
+    size_t *bucket = &r->buckets[bucket_of(name)];
+
+    r->anchors[r->n_anchors++] = (struct anchor){copy, NULL, *bucket};
+    *bucket = r->n_anchors;
     return 0;
 }
 

@@ -89,15 +89,14 @@ static int join_continue(struct header *h, const char *line, struct err *err)
     struct card *last = h->n ? &h->cards[h->n - 1] : NULL;
     size_t n = last ? strlen(last->text) : 0;
     const char *p = line + 8 + strspn(line + 8, " ");
-    if (!last || last->type != CARD_STRING || !n || last->text[n - 1] != '&' ||
-        *p != '\'') {
+    if (!last || last->type != CARD_STRING || !n || n > HEADER_MAX_TEXT ||
+        last->text[n - 1] != '&' || *p != '\'') {
         return header_append(h, "COMMENT", CARD_COMMENT, line, "", err);
     }
     char text[HEADER_LINE + 1];
     unquote(&p, text);
     trim(text);
-    char *joined = mem_printf(err, "%.*s%s", (int)(n - 1 < 1 << 20 ? n - 1 : 1 << 20),
-                              last->text, text);
+    char *joined = mem_printf(err, "%.*s%s", (int)n - 1, last->text, text);
     if (!joined) {
         return ERR_NOMEM;
     }

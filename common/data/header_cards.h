@@ -11,6 +11,7 @@
  * Reference: FITS Standard 4.0, section 4. Thread: any. Test: tests/data/test_header.c
  */
 #define HEADER_LINE 80
+#define HEADER_MAX_TEXT 65536 /* bytes of a long string */
 
 /* Is this keyword part of the structure of an HDU (never carried from file to file)?
  * of_table: the columns' keywords count too. */
@@ -21,7 +22,7 @@ enum header_part { HEADER_OF_IMAGE, HEADER_OF_TABLE, HEADER_WHOLE };
 
 /*
  * Add one line (up to 80 bytes, trailing blanks may be missing) to h if it counts. A
- * CONTINUE line is joined to the string before it.
+ * CONTINUE line is joined to the string before it, up to HEADER_MAX_TEXT.
  */
 int header_parse_line(struct header *h, const char *line, enum header_part part,
                       struct err *err);

@@ -341,6 +341,38 @@ START_TEST(test_asdf_deep_nesting)
 END_TEST
 
 /* Aliases are not copied, so that twenty doublings cost twenty nodes ... */
+/* Each alias finds its anchor, the last one of its name, however many there are. */
+START_TEST(test_asdf_many_anchors)
+{
+    enum { N = 10000 };
+    char *tree = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&tree, &size);
+    struct asdf_array x;
+    struct err err;
+
+    fprintf(f, "twice: [&x0 -1]\na: [");
+    for (int i = 0; i < N; i++) {
+        fprintf(f, "%s&x%d %d", i ? ", " : "", i, i);
+    }
+    fprintf(f, "]\nb: [");
+    for (int i = 0; i < N; i++) {
+        fprintf(f, "%s*x%d", i ? ", " : "", N - 1 - i);
+    }
+    fprintf(f, "]");
+    ck_assert_int_eq(fclose(f), 0);
+    struct asdf *a = tree_of(tree);
+    free(tree);
+    ck_assert_int_eq(asdf_array(node(a, "b"), &x, &err), 0);
+    ck_assert_uint_eq(x.n, N);
+    for (int i = 0; i < N; i++) {
+        ck_assert_double_eq(x.values[i], N - 1 - i);
+    }
+    free(x.values);
+    asdf_free(a);
+}
+END_TEST
+
 START_TEST(test_asdf_alias_bomb)
 {
     char tree[4000] = "a0: &a0 [1, 1]\n";
@@ -395,6 +427,7 @@ int main(void)
     tcase_add_loop_test(c, test_asdf_damaged, 0, 3);
     tcase_add_test(c, test_asdf_absurd_arrays);
     tcase_add_test(c, test_asdf_deep_nesting);
+    tcase_add_test(c, test_asdf_many_anchors);
     tcase_add_test(c, test_asdf_alias_bomb);
     tcase_add_test(c, test_asdf_not_asdf);
     tcase_set_timeout(c, 30);

@@ -50,6 +50,23 @@ static void parse(const char *line)
     support_ok(header_parse_line(&h, line, HEADER_OF_IMAGE, &err), &err);
 }
 
+/* A text goes on over 20000 lines: its cost would grow with the square of its length. */
+START_TEST(test_header_endless_text)
+{
+    const char *text = NULL;
+    parse("LONG    = 'a&'");
+    for (int i = 0; i < 20000; i++) {
+        parse(
+            "CONTINUE  'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb&'");
+    }
+    ck_assert(header_get_string(&h, "LONG", &text));
+    ck_assert_uint_ge(strlen(text), HEADER_MAX_TEXT);
+    ck_assert_uint_lt(strlen(text), HEADER_MAX_TEXT + HEADER_LINE);
+    ck_assert_uint_gt(h.n, 18000); /* the rest are comments */
+    ck_assert_int_eq(h.cards[h.n - 1].type, CARD_COMMENT);
+}
+END_TEST
+
 START_TEST(test_header_set_and_get)
 {
     const char *text = NULL;
@@ -244,6 +261,7 @@ int main(void)
     TCase *t = tcase_create("header");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_header_set_and_get);
+    tcase_add_test(t, test_header_endless_text);
     tcase_add_test(t, test_header_replace_keeps_place_and_comment);
     tcase_add_test(t, test_header_copy);
     tcase_add_test(t, test_header_reals_read_back_exactly);

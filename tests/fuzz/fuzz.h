@@ -25,6 +25,7 @@ void fuzz_fits(const uint8_t *data, size_t n);     /* exposures, FITS references
 void fuzz_asdf(const uint8_t *data, size_t n);     /* ASDF references, transforms */
 void fuzz_manifest(const uint8_t *data, size_t n); /* of a job */
 void fuzz_config(const uint8_t *data, size_t n);   /* the daemon's configuration */
+void fuzz_report(const uint8_t *data, size_t n);   /* of a job's process */
 
 /*
  * The bytes as a file of this name, in a folder of this process that goes at its end.

@@ -17,6 +17,7 @@
 
 #define MAX_HDUS 16
 #define MAX_COLUMNS 12
+#define MAX_CARDS 300
 
 static char columns[MAX_COLUMNS][72];
 static size_t n_columns;
@@ -51,7 +52,7 @@ static void read_header(struct fits_in *f, int hdu)
     struct header h = {0};
     struct err err = {0};
     if (!fits_in_header(f, hdu, &h, &err)) {
-        for (size_t i = 0; i < h.n; i++) {
+        for (size_t i = 0; i < h.n && i < MAX_CARDS; i++) {
             const char *text;
             double real;
             long whole;

@@ -11,11 +11,9 @@
 /* libFuzzer's own mutations; absent in the replay program. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t n, size_t max) __attribute__((weak));
 
-const struct fuzz_target fuzz_targets[] = {{"fits", fuzz_fits},
-                                           {"asdf", fuzz_asdf},
-                                           {"manifest", fuzz_manifest},
-                                           {"config", fuzz_config},
-                                           {NULL, NULL}};
+const struct fuzz_target fuzz_targets[] = {
+    {"fits", fuzz_fits},     {"asdf", fuzz_asdf},     {"manifest", fuzz_manifest},
+    {"config", fuzz_config}, {"report", fuzz_report}, {NULL, NULL}};
 
 static const struct fuzz_target *target;
 
