@@ -59,7 +59,8 @@ static void print_stage(FILE *out, const struct recipe_step *step)
         fprintf(out, "  %s: not built yet (skip=true is accepted)\n", step->name);
         return;
     }
-    fprintf(out, "  %s: %s\n", step->name, s->summary);
+    fprintf(out, "  %s: %s%s\n", step->name, s->summary,
+            step->flags & STEP_OFF ? " (only with skip=false)" : "");
     if (s->reference_types[0]) {
         fputs("    references:", out);
         for (const char *const *t = s->reference_types; *t; t++) {

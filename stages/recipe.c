@@ -10,7 +10,8 @@ static const struct recipe_step spec2_steps[] = {
      0},
     {"badpix_selfcal", NULL, "S_BPXSLF", "Bad Pixel Self-Calibration", NULL, 0},
     {"msa_flagging", NULL, "S_MSAFLG", "NIRSpec MSA Stuck Shutter Flagging", NULL, 0},
-    {"clean_flicker_noise", "nsclean", "S_CLNFNS", "Clean Flicker Noise", NULL, 0},
+    {"clean_flicker_noise", "nsclean", "S_CLNFNS", "Clean Flicker Noise",
+     &stage_clean_flicker_noise, STEP_OFF},
     {"imprint_subtract", NULL, "S_IMPRNT", "NIRSpec MSA Imprint Subtraction", NULL, 0},
     {"bkg_subtract", NULL, "S_BKDSUB", "Background subtraction", NULL, 0},
     {"srctype", NULL, "S_SRCTYP", "Source Type Determination", &stage_srctype, 0},
@@ -106,7 +107,7 @@ int recipe_settings_new(const struct recipe *recipe, struct recipe_settings **re
     int code = s->params && s->skip ? 0 : ERR_NOMEM;
     for (size_t i = 0; i < n && !code; i++) {
         const struct stage *stage = recipe->steps[i].stage;
-        s->skip[i] = !stage;
+        s->skip[i] = !stage || recipe->steps[i].flags & STEP_OFF;
         if (stage) {
             code = params_new(stage->params, stage->n_params, &s->params[i], err);
         }

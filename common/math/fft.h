@@ -19,4 +19,16 @@
  */
 int fft_to_real(size_t n, float complex *in, float *out, struct err *err);
 
+/*
+ * A plan for many transforms of one length. n >= 2. The caller frees with fft_free.
+ * Thread: made and freed by any one; transforms by any number at once.
+ */
+struct fft;
+int fft_new(size_t n, struct fft **ret, struct err *err);
+void fft_free(struct fft *fft); /* NULL is fine */
+/* out[k] = sum_t in[t] exp(-2 pi i k t / n), k = 0..n/2; n values in, destroyed. */
+void fft_forward(const struct fft *fft, float *in, float complex *out);
+/* As fft_to_real: not normalised; in is destroyed. */
+void fft_inverse(const struct fft *fft, float complex *in, float *out);
+
 #endif

@@ -59,12 +59,13 @@ START_TEST(test_recipe_skip)
     struct recipe_settings *s = settings_of("spec2");
     struct err err = {0};
     int clean = step_of("spec2", "nsclean"), photom = step_of("spec2", "photom");
-    ck_assert(recipe_is_skipped(s, clean));
-    ck_assert_int_eq(recipe_set(s, "nsclean", "skip", "true", &err), 0);
-    ck_assert_int_eq(recipe_set(s, "clean_flicker_noise", "skip", "False", &err),
-                     ERR_PARAM);
+    ck_assert(recipe_is_skipped(s, clean)); /* off, as in the peer */
+    ck_assert_int_eq(recipe_set(s, "nsclean", "skip", "False", &err), 0);
+    ck_assert(!recipe_is_skipped(s, clean));
+    ck_assert_int_eq(recipe_set(s, "pixel_replace", "skip", "true", &err), 0);
+    ck_assert_int_eq(recipe_set(s, "pixel_replace", "skip", "False", &err), ERR_PARAM);
     ck_assert_ptr_nonnull(strstr(err.message, "not built"));
-    ck_assert_int_eq(recipe_set(s, "clean_flicker_noise", "n_sigma", "2", &err),
+    ck_assert_int_eq(recipe_set(s, "pixel_replace", "n_adjacent_cols", "2", &err),
                      ERR_PARAM);
     ck_assert(!recipe_is_skipped(s, photom));
     ck_assert_int_eq(recipe_set(s, "photom", "skip", "true", &err), 0);

@@ -1,0 +1,65 @@
+#ifndef IFUD_STAGES_FLICKER_H
+#define IFUD_STAGES_FLICKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "common/data/exposure.h"
+#include "stages/stage.h"
+
+/*
+ * What the parts of clean_flicker_noise share. An image of nx * ny pixels in the
+ * delivered orientation; a detector column is read as one line: pixels of one x and
+ * rising y follow one another in time, 10 us apart, on four outputs of 512 rows.
+ * Test: tests/stages/test_clean_flicker_noise.c
+ */
+struct flicker {
+    int nx, ny;
+    bool nrs2;     /* its lines run from high x to low x */
+    float *image;  /* what is to be cleaned, background taken off; 0 where not finite */
+    uint8_t *mask; /* 1: background pixel, to be used */
+    float *noise;  /* made by a method: the noise, to be subtracted */
+    size_t n_plain; /* fft: lines with too few pixels for all vectors */
+};
+
+/* ---- flicker_level.c: the level of the background, and what stands out of it ---- */
+
+/*
+ * Take pixels out of the mask that lie below center - lower * sigma or above
+ * center + upper * sigma; center and sigma are the median and standard deviation of the
+ * masked pixels, clipped at 3 sigma. lower_half: of those below the median, mirrored.
+ * Reference: jwst user documentation, "clean_flicker_noise".
+ */
+int flicker_clip(const float *image, uint8_t *mask, size_t n, double lower,
+                 double upper, bool lower_half, struct err *err);
+
+/* ---- flicker_mask.c ---- */
+
+/*
+ * Background pixels before anything is clipped: finite and not 0; with science_regions
+ * also outside slices, failed-open shutters and the rows of the fixed slits.
+ * Returned: mask, one byte a pixel.
+ */
+void flicker_mask_start(const struct exposure *e, bool science_regions, uint8_t *mask);
+
+/*
+ * The user's mask: the SCI image of a FITS file, or else its first one, 1 on background.
+ * ERR_PARAM names the file if it has no image of the exposure's size.
+ */
+int flicker_mask_read(const char *path, const struct exposure *e, uint8_t *mask,
+                      struct err *err);
+
+/* ---- the methods: fill f->noise ---- */
+
+/* Each line's median, of all of it or of each output (512 rows of a full frame). */
+int flicker_median(const struct stage_env *env, struct flicker *f, bool by_channel,
+                   struct err *err);
+
+/*
+ * NSClean: nine Fourier vectors fitted to the background pixels of each line, weighted by
+ * the reciprocal of their local density, low-pass filtered, smoothed over lines.
+ * Reference: Rauscher 2023, arXiv:2306.03250.
+ */
+int flicker_fft(const struct stage_env *env, struct flicker *f, struct err *err);
+
+#endif

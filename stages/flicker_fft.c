@@ -1,0 +1,310 @@
+#include <complex.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/math/fft.h"
+#include "common/math/robust.h"
+#include "stages/flicker.h"
+
+/* Constants of the method, as published. Frequencies per pixel. */
+#define HALF_POWER (1.0 / 256.0)
+#define KILL_WIDTH (HALF_POWER / 4.0)
+#define OUTLIER_SIGMA 3.0
+#define DENSITY_SIGMA 32.0 /* pixels along a line */
+#define SMOOTH_SIGMA 1.5   /* lines */
+#define SMOOTH_REACH 12    /* lines; beyond it the Gaussian is below 1e-14 */
+#define LEAST_DENSITY 1e-5F
+#define EDGE 4 /* reference pixels: the first and last lines are not fitted */
+
+#define LINES 16 /* of one piece */
+#define MAX_VECTORS 16
+
+struct loop {
+    struct flicker *f;
+    struct fft *fft;
+    int vectors;
+    float apodizer[MAX_VECTORS];
+    float *density;          /* spectrum of the density's Gaussian, ny / 2 + 1 */
+    struct scratch *scratch; /* one for each thread */
+};
+
+struct scratch {
+    float *line, *weight, *series, *values; /* ny each */
+    float complex *half;                    /* ny / 2 + 1 */
+    uint8_t *mask, *before;                 /* ny: of this line, of the one before */
+    size_t n_plain;
+};
+
+static double low_pass(double frequency)
+{
+    if (frequency <= HALF_POWER - KILL_WIDTH / 2) {
+        return 1;
+    }
+    if (frequency > HALF_POWER + KILL_WIDTH / 2) {
+        return 0;
+    }
+    return (1 + cos(M_PI * (frequency - HALF_POWER) / KILL_WIDTH + M_PI / 2)) / 2;
+}
+
+/* ---- one line ---- */
+
+/* Outliers take the median's value. */
+static void fill_outliers(struct scratch *s, size_t n, size_t used)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (s->mask[i]) {
+            s->values[k++] = s->line[i];
+        }
+    }
+    const float median = robust_median(s->values, used);
+    for (k = 0; k < used; k++) {
+        s->values[k] = fabsf(s->values[k] - median);
+    }
+    const double limit =
+        OUTLIER_SIGMA * 1.4826 * (double)robust_median(s->values, used);
+    for (size_t i = 0; i < n; i++) {
+        if (fabs((double)s->line[i] - (double)median) > limit) {
+            s->line[i] = median;
+        }
+    }
+}
+
+/*
+ * Squared weights: the reciprocal of the local density of used pixels. As in the peer the
+ * density is that of the line read before, one pixel on; where that has none, no weight.
+ */
+static void weigh(const struct loop *l, struct scratch *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        s->series[(i + 1) % n] = s->before[i];
+    }
+    fft_forward(l->fft, s->series, s->half);
+    for (size_t k = 0; k <= n / 2; k++) {
+        s->half[k] *= l->density[k];
+    }
+    fft_inverse(l->fft, s->half, s->series);
+    for (size_t i = 0; i < n; i++) {
+        const float d = s->series[i] / (float)n;
+        const float p = s->mask[i] && d > LEAST_DENSITY ? 1 / d : 0;
+        s->weight[i] = p * p;
+    }
+}
+
+/*
+ * Solve T a = r for the Hermitian Toeplitz matrix T[k][l] = t[k - l] by Cholesky.
+ * False if T is not positive definite to working precision.
+ */
+static bool solve(const double complex *t, const double complex *r, int n,
+                  double complex *a)
+{
+    double complex low[MAX_VECTORS][MAX_VECTORS];
+    const double floor = 1e-10 * creal(t[0]);
+    for (int i = 0; i < n; i++) {
+        for (int k = 0; k <= i; k++) {
+            double complex sum = t[i - k];
+            for (int j = 0; j < k; j++) {
+                sum -= low[i][j] * conj(low[k][j]);
+            }
+            if (i == k && !(creal(sum) > floor)) {
+                return false;
+            }
+            low[i][k] = i == k ? sqrt(creal(sum)) : sum / low[k][k];
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        a[i] = r[i];
+        for (int j = 0; j < i; j++) {
+            a[i] -= low[i][j] * a[j];
+        }
+        a[i] /= low[i][i];
+    }
+    for (int i = n; i-- > 0;) {
+        for (int j = i + 1; j < n; j++) {
+            a[i] -= conj(low[j][i]) * a[j];
+        }
+        a[i] /= conj(low[i][i]);
+    }
+    return true;
+}
+
+/* The noise of a line into s->line. */
+static void fit_line(const struct loop *l, struct scratch *s, size_t n)
+{
+    double complex t[MAX_VECTORS], r[MAX_VECTORS], a[MAX_VECTORS];
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++) {
+        used += s->mask[i];
+    }
+    if (used == 0) {
+        memset(s->line, 0, n * sizeof *s->line);
+        return;
+    }
+    fill_outliers(s, n, used);
+    weigh(l, s, n);
+    memcpy(s->series, s->weight, n * sizeof *s->series);
+    fft_forward(l->fft, s->series, s->half);
+    for (int k = 0; k < l->vectors; k++) {
+        t[k] = (double complex)s->half[k];
+    }
+    for (size_t i = 0; i < n; i++) {
+        s->series[i] = s->weight[i] * s->line[i];
+    }
+    fft_forward(l->fft, s->series, s->half);
+    for (int k = 0; k < l->vectors; k++) {
+        r[k] = (double complex)s->half[k];
+    }
+    int vectors = l->vectors;
+    while (vectors > 1 && !solve(t, r, vectors, a)) {
+        vectors--;
+    }
+    s->n_plain += vectors < l->vectors;
+    if (vectors == 1) {
+        a[0] = r[0] / t[0];
+    }
+    memset(s->half, 0, (n / 2 + 1) * sizeof *s->half);
+    for (int k = 0; k < vectors; k++) {
+        s->half[k] = (float complex)a[k] * l->apodizer[k];
+    }
+    fft_inverse(l->fft, s->half, s->line);
+}
+
+static int body(size_t piece, int thread, void *arg, struct err *err)
+{
+    const struct loop *l = arg;
+    const struct flicker *f = l->f;
+    struct scratch *s = &l->scratch[thread];
+    const size_t nx = (size_t)f->nx, ny = (size_t)f->ny;
+    (void)err;
+    for (size_t x = piece * LINES; x < (piece + 1) * LINES && x < nx; x++) {
+        if (x < EDGE || x >= nx - EDGE) {
+            memset(s->line, 0, ny * sizeof *s->line);
+        } else {
+            for (size_t y = 0; y < ny; y++) {
+                s->line[y] = f->image[y * nx + x];
+                s->mask[y] = f->mask[y * nx + x];
+                s->before[y] = f->mask[y * nx + (f->nrs2 ? x + 1 : x - 1)];
+            }
+            fit_line(l, s, ny);
+        }
+        for (size_t y = 0; y < ny; y++) {
+            f->noise[y * nx + x] = s->line[y];
+        }
+    }
+    return 0;
+}
+
+/* ---- smoothing over lines ---- */
+
+struct smoothing {
+    const struct flicker *f;
+    float kernel[2 * SMOOTH_REACH + 1];
+    float *rows; /* nx + 2 * reach for each thread */
+};
+
+static int smooth_row(size_t y, int thread, void *arg, struct err *err)
+{
+    const struct smoothing *s = arg;
+    const size_t nx = (size_t)s->f->nx, wide = nx + 2 * SMOOTH_REACH;
+    float *from = s->rows + (size_t)thread * wide, *row = s->f->noise + y * nx;
+    (void)err;
+    for (size_t i = 0; i < wide; i++) {
+        from[i] = row[(i + nx - SMOOTH_REACH % nx) % nx];
+    }
+    const size_t shift = s->f->nrs2 ? nx - 1 : 1; /* the line read next */
+    for (size_t x = 0; x < nx; x++) {
+        float sum = 0;
+        for (size_t k = 0; k <= 2 * SMOOTH_REACH; k++) {
+            sum += s->kernel[k] * from[x + k];
+        }
+        row[(x + shift) % nx] = sum;
+    }
+    return 0;
+}
+
+static int smooth(const struct stage_env *env, struct flicker *f, struct err *err)
+{
+    const size_t threads = env->par ? (size_t)par_threads(env->par) : 1;
+    struct smoothing s = {.f = f};
+    for (int k = -SMOOTH_REACH; k <= SMOOTH_REACH; k++) {
+        s.kernel[k + SMOOTH_REACH] =
+            (float)(exp(-0.5 * k * k / (SMOOTH_SIGMA * SMOOTH_SIGMA)) /
+                    (SMOOTH_SIGMA * sqrt(2 * M_PI)));
+    }
+    s.rows =
+        mem_alloc(threads * ((size_t)f->nx + 2 * SMOOTH_REACH), sizeof *s.rows, err);
+    if (!s.rows) {
+        return ERR_NOMEM;
+    }
+    int code = par_for(env->par, (size_t)f->ny, smooth_row, &s, env->cancel, err);
+    free(s.rows);
+    return code;
+}
+
+/* ---- the whole image ---- */
+
+static int scratch_new(struct loop *l, size_t threads, struct err *err)
+{
+    const size_t n = (size_t)l->f->ny;
+    l->scratch = mem_calloc(threads, sizeof *l->scratch, err);
+    for (size_t i = 0; l->scratch && i < threads; i++) {
+        struct scratch *s = &l->scratch[i];
+        s->line = mem_alloc(4 * n, sizeof *s->line, err);
+        s->half = mem_alloc(n / 2 + 1, sizeof *s->half, err);
+        s->mask = mem_alloc(2 * n, 1, err);
+        if (!s->line || !s->half || !s->mask) {
+            return ERR_NOMEM;
+        }
+        s->before = s->mask + n;
+        s->weight = s->line + n;
+        s->series = s->weight + n;
+        s->values = s->series + n;
+    }
+    return l->scratch ? 0 : ERR_NOMEM;
+}
+
+static void scratch_free(struct loop *l, size_t threads)
+{
+    for (size_t i = 0; l->scratch && i < threads; i++) {
+        l->f->n_plain += l->scratch[i].n_plain;
+        free(l->scratch[i].line);
+        free(l->scratch[i].half);
+        free(l->scratch[i].mask);
+    }
+    free(l->scratch);
+}
+
+static int prepare(struct loop *l, struct err *err)
+{
+    const size_t n = (size_t)l->f->ny;
+    while (l->vectors < MAX_VECTORS && low_pass((double)l->vectors / (double)n) > 0) {
+        l->apodizer[l->vectors] = (float)low_pass((double)l->vectors / (double)n);
+        l->vectors++;
+    }
+    l->density = mem_alloc(n / 2 + 1, sizeof *l->density, err);
+    if (!l->density) {
+        return ERR_NOMEM;
+    }
+    for (size_t k = 0; k <= n / 2; k++) {
+        const double w = 2 * M_PI * (double)k / (double)n * DENSITY_SIGMA;
+        l->density[k] = (float)exp(-0.5 * w * w);
+    }
+    return fft_new(n, &l->fft, err);
+}
+
+int flicker_fft(const struct stage_env *env, struct flicker *f, struct err *err)
+{
+    const size_t threads = env->par ? (size_t)par_threads(env->par) : 1;
+    struct loop l = {.f = f};
+    int code = prepare(&l, err);
+    code = code ? code : scratch_new(&l, threads, err);
+    code = code ? code
+                : par_for(env->par, (size_t)(f->nx + LINES - 1) / LINES, body, &l,
+                          env->cancel, err);
+    scratch_free(&l, threads);
+    fft_free(l.fft);
+    free(l.density);
+    return code ? code : smooth(env, f, err);
+}
