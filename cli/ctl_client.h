@@ -2,6 +2,7 @@
 #define IFUD_CLI_CTL_CLIENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include "common/base/err.h"
 
 /*
@@ -12,5 +13,16 @@
  * Thread: any. Test: tests/e2e/test_daemon.c
  */
 int ctl_ask(const char *socket, const json_t *request, json_t **ret, struct err *err);
+
+/* Does no daemon listen there? False if it is busy, or may not be asked. */
+bool ctl_is_down(const char *socket);
+
+/*
+ * The same question to `ifud --config FILE --answer`, which reads the queue without a
+ * daemon. The program beside this one's executable is taken, else that of $PATH.
+ * Test: tests/e2e/test_offline.c
+ */
+int ctl_ask_offline(const char *config, const json_t *request, json_t **ret,
+                    struct err *err);
 
 #endif

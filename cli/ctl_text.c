@@ -4,24 +4,23 @@
 #include <string.h>
 #include <time.h>
 
-static const char *text(const json_t *o, const char *key)
+const char *ctl_text(const json_t *o, const char *key)
 {
     const char *s = json_string_value(json_object_get(o, key));
     return s ? s : "";
 }
 
-static double number(const json_t *o, const char *key)
+double ctl_number(const json_t *o, const char *key)
 {
     return json_number_value(json_object_get(o, key));
 }
 
-static long whole(const json_t *o, const char *key)
+long ctl_whole(const json_t *o, const char *key)
 {
     return (long)json_integer_value(json_object_get(o, key));
 }
 
-/* Text from files and headers, harmless on a terminal. */
-static void print_safe(FILE *out, const char *s)
+void ctl_print_safe(FILE *out, const char *s)
 {
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
@@ -45,175 +44,42 @@ void ctl_duration(double seconds, char ret[32])
     }
 }
 
-static void stamp(double at, char ret[32])
+void ctl_bytes(double bytes, char ret[32])
+{
+    double mb = bytes / 1048576.0;
+    snprintf(ret, 32, mb < 1000 ? "%.0f MB" : "%.1f GB", mb < 1000 ? mb : mb / 1024.0);
+}
+
+void ctl_stamp(double at, char ret[32])
 {
     time_t t = (time_t)at;
     struct tm tm;
     strftime(ret, 32, "%Y-%m-%d %H:%M:%S", gmtime_r(&t, &tm));
 }
 
-static const char *plural(long n)
+const char *ctl_plural(long n)
 {
     return n == 1 ? "" : "s";
 }
 
-/* ---- status ---- */
+/* ---- show, why, list, events ---- */
 
-static void print_head(FILE *out, const json_t *s)
+static void print_line(FILE *out, const char *title, const char *value)
 {
-    char up[32], now[32];
-    ctl_duration(number(s, "uptime_seconds"), up);
-    stamp(number(s, "now"), now);
-    fprintf(
-        out, "ifud %s %s for %s (pid %ld, %ld worker%s of %ld thread%s)   %s UTC\n\n",
-        text(s, "version"), text(s, "state"), up, whole(s, "pid"), whole(s, "workers"),
-        plural(whole(s, "workers")), whole(s, "threads_per_worker"),
-        plural(whole(s, "threads_per_worker")), now);
-    const json_t *inbox = json_object_get(s, "inbox");
-    fprintf(out, "inbox      %ld file%s", whole(inbox, "files"),
-            plural(whole(inbox, "files")));
-    if (whole(inbox, "files")) {
-        fprintf(out, " (%ld being taken in, %ld incomplete)", whole(inbox, "taking_in"),
-                whole(inbox, "incomplete"));
-    }
-    fprintf(out, " in ");
-    print_safe(out, text(inbox, "folder"));
-    const json_t *e = json_object_get(s, "exposures");
-    fprintf(out,
-            "\nexposures  %ld accepted: %ld science, %ld leakage, %ld background\n"
-            "           %ld rewritten, %ld came twice, %ld file%s rejected\n",
-            whole(e, "accepted"), whole(e, "science"), whole(e, "imprint"),
-            whole(e, "background"), whole(e, "superseded"), whole(e, "duplicates"),
-            whole(e, "rejected"), plural(whole(e, "rejected")));
-    static const char *const states[] = {"waiting",     "queued",    "running",
-                                         "done",        "deferred",  "held",
-                                         "quarantined", "superseded"};
-    const json_t *jobs = json_object_get(s, "jobs");
-    fprintf(out, "jobs       ");
-    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
-        long n = whole(jobs, states[i]);
-        if (i < 6 || n) {
-            fprintf(out, "%s%ld %s", i ? ", " : "", n,
-                    i == 5 && n ? "HELD" : states[i]);
-        }
-    }
-    fprintf(out, "\nproducts   ");
-    print_safe(out, text(s, "products_folder"));
+    fprintf(out, "%-10s ", title);
+    ctl_print_safe(out, value);
     fputc('\n', out);
 }
 
-static void print_running(FILE *out, const json_t *list)
-{
-    size_t i;
-    const json_t *r;
-    int width = 3;
-    json_array_foreach(list, i, r)
-    {
-        int n = (int)strlen(text(r, "job"));
-        width = n > width ? n : width;
-    }
-    if (json_array_size(list)) {
-        fprintf(out, "\nRUNNING\n  %-*s  %-28s  %5s  %s\n", width, "job", "stage",
-                "done", "for");
-    }
-    json_array_foreach(list, i, r)
-    {
-        char time[32], stage[64];
-        ctl_duration(number(r, "seconds"), time);
-        if (*text(r, "stage")) {
-            snprintf(stage, sizeof stage, "%.30s (%ld of %ld)", text(r, "stage"),
-                     whole(r, "stage_index") + 1, whole(r, "stages"));
-        } else {
-            strcpy(stage, "starting");
-        }
-        fprintf(out, "  %-*s  %-28s  %3.0f %%  %s\n", width, text(r, "job"), stage,
-                100.0 * number(r, "share"), time);
-    }
-}
-
-static void print_waiting(FILE *out, const json_t *list)
-{
-    size_t i;
-    const json_t *w;
-    if (json_array_size(list)) {
-        fprintf(out, "\nWAITING GROUPS\n");
-    }
-    json_array_foreach(list, i, w)
-    {
-        fprintf(out, "  %s\n    waits for: ", text(w, "group"));
-        print_safe(out, text(w, "waits_for"));
-        fputc('\n', out);
-    }
-}
-
-static void print_problems(FILE *out, const json_t *s)
-{
-    size_t i;
-    const json_t *p, *list = json_object_get(s, "problems");
-    double now = number(s, "now");
-    if (json_array_size(list)) {
-        fprintf(out, "\nNEEDS ATTENTION\n");
-    }
-    json_array_foreach(list, i, p)
-    {
-        char ago[32], again[32];
-        ctl_duration(now - number(p, "changed_at"), ago);
-        fprintf(out, "  %s %s, %s ago, attempt %ld", text(p, "job"), text(p, "state"),
-                ago, whole(p, "attempt"));
-        if (*text(p, "stage")) {
-            fprintf(out, ", at stage %s", text(p, "stage"));
-        }
-        if (!json_is_null(json_object_get(p, "retry_at"))) {
-            ctl_duration(number(p, "retry_at") - now, again);
-            fprintf(out, "; tries again in %s", again);
-        }
-        fprintf(out, "\n    ");
-        print_safe(out, text(p, "message"));
-        fputc('\n', out);
-    }
-}
-
-static void print_messages(FILE *out, const json_t *s, const char *key,
-                           const char *title)
-{
-    size_t i;
-    const json_t *m, *list = json_object_get(s, key);
-    if (json_array_size(list)) {
-        fprintf(out, "\n%s\n", title);
-    }
-    json_array_foreach(list, i, m)
-    {
-        char at[32];
-        stamp(number(m, "at"), at);
-        fprintf(out, "  %s  ", at);
-        print_safe(out, text(m, "message"));
-        fputc('\n', out);
-    }
-}
-
-void ctl_print_status(FILE *out, const json_t *status)
-{
-    print_head(out, status);
-    print_running(out, json_object_get(status, "running"));
-    print_waiting(out, json_object_get(status, "waiting"));
-    print_problems(out, status);
-    print_messages(out, status, "troubles", "TROUBLE");
-    print_messages(out, status, "rejections", "LAST REJECTED FILES");
-}
-
-/* ---- show, events ---- */
-
-static void print_list(FILE *out, const json_t *list, const char *title,
-                       const char *key)
+static void print_lines(FILE *out, const json_t *list, const char *title,
+                        const char *key)
 {
     size_t i;
     const json_t *item;
     json_array_foreach(list, i, item)
     {
-        fprintf(out, "%-10s ", i ? "" : title);
-        print_safe(out, key ? text(item, key)
-                            : (json_string_value(item) ? json_string_value(item) : ""));
-        fputc('\n', out);
+        const char *value = key ? ctl_text(item, key) : json_string_value(item);
+        print_line(out, i ? "" : title, value ? value : "");
     }
 }
 
@@ -224,41 +90,199 @@ void ctl_print_events(FILE *out, const json_t *events)
     json_array_foreach(events, i, e)
     {
         char at[32];
-        stamp(number(e, "at"), at);
-        const char *who = *text(e, "job") ? text(e, "job") : text(e, "exposure");
+        ctl_stamp(ctl_number(e, "at"), at);
+        const char *who = *ctl_text(e, "job")        ? ctl_text(e, "job")
+                          : *ctl_text(e, "exposure") ? ctl_text(e, "exposure")
+                                                     : ctl_text(e, "file");
         fprintf(out, "%s  ", at);
-        print_safe(out, *who ? who : "-");
-        fprintf(out, "  %s%s%s", text(e, "from"), *text(e, "from") ? " -> " : "",
-                text(e, "to"));
-        if (*text(e, "message")) {
+        ctl_print_safe(out, *who ? who : "-");
+        fprintf(out, "  %s%s%s", ctl_text(e, "from"),
+                *ctl_text(e, "from") ? " -> " : "", ctl_text(e, "to"));
+        if (*ctl_text(e, "message")) {
             fprintf(out, "  ");
-            print_safe(out, text(e, "message"));
+            ctl_print_safe(out, ctl_text(e, "message"));
         }
         fputc('\n', out);
     }
 }
 
-void ctl_print_show(FILE *out, const json_t *job)
+static void print_exposure(FILE *out, const json_t *e)
 {
-    char at[32];
-    stamp(number(job, "changed_at"), at);
-    fprintf(out, "job        %s (number %ld)\n", text(job, "job"), whole(job, "id"));
-    fprintf(out, "state      %s since %s UTC, attempt %ld\n", text(job, "state"), at,
-            whole(job, "attempt"));
-    if (*text(job, "error")) {
-        fprintf(out, "error      %s%s%s: ", text(job, "error"),
-                *text(job, "stage") ? " at stage " : "", text(job, "stage"));
-        print_safe(out, text(job, "message"));
+    char size[32], line[200];
+    ctl_bytes(ctl_number(e, "bytes"), size);
+    print_line(out, "exposure", ctl_text(e, "exposure"));
+    snprintf(line, sizeof line, "%s, %s, %s", ctl_text(e, "state"), ctl_text(e, "role"),
+             size);
+    print_line(out, "is", line);
+    snprintf(line, sizeof line, "%.70s, %s, %s %s, dither %ld of %ld",
+             ctl_text(e, "target"), ctl_text(e, "detector"), ctl_text(e, "grating"),
+             ctl_text(e, "filter"), ctl_whole(e, "dither"), ctl_whole(e, "dithers"));
+    print_line(out, "of", line);
+    print_line(out, "sha256", ctl_text(e, "sha256"));
+}
+
+static void print_job(FILE *out, const json_t *job)
+{
+    char at[32], a[32], b[32];
+    ctl_stamp(ctl_number(job, "changed_at"), at);
+    fprintf(out, "job        %s (number %ld)\n", ctl_text(job, "job"),
+            ctl_whole(job, "id"));
+    fprintf(out, "state      %s since %s UTC, attempt %ld", ctl_text(job, "state"), at,
+            ctl_whole(job, "attempt"));
+    if (ctl_whole(job, "failures") || ctl_whole(job, "crashes")) {
+        fprintf(out, ", failed %ld, crashed %ld", ctl_whole(job, "failures"),
+                ctl_whole(job, "crashes"));
+    }
+    if (ctl_whole(job, "priority")) {
+        fprintf(out, ", priority %ld", ctl_whole(job, "priority"));
+    }
+    fputc('\n', out);
+    if (*ctl_text(job, "error")) {
+        fprintf(out, "error      %s%s%s: ", ctl_text(job, "error"),
+                *ctl_text(job, "stage") ? " at stage " : "", ctl_text(job, "stage"));
+        ctl_print_safe(out, ctl_text(job, "message"));
         fputc('\n', out);
     }
-    fprintf(out, "group      %s\n", text(job, "group"));
-    print_list(out, json_object_get(job, "inputs"), "inputs", NULL);
-    print_list(out, json_object_get(job, "products"), "products", "path");
-    if (*text(job, "manifest")) {
+    if (*ctl_text(job, "why")) {
+        print_line(out, "next", ctl_text(job, "why"));
+    }
+    if (ctl_whole(job, "peak_bytes")) {
+        ctl_bytes(ctl_number(job, "peak_bytes"), a);
+        ctl_bytes(ctl_number(job, "estimate_bytes"), b);
+        fprintf(out, "memory     %s at most, %s expected\n", a, b);
+    }
+    print_line(out, "group", ctl_text(job, "group"));
+    print_lines(out, json_object_get(job, "inputs"), "inputs", NULL);
+    print_lines(out, json_object_get(job, "products"), "products", "path");
+    if (*ctl_text(job, "manifest")) {
         fprintf(out, "by hand    ifurun ");
-        print_safe(out, text(job, "manifest"));
+        ctl_print_safe(out, ctl_text(job, "manifest"));
         fputc('\n', out);
     }
-    fprintf(out, "\n");
-    ctl_print_events(out, json_object_get(job, "events"));
+}
+
+void ctl_print_show(FILE *out, const json_t *o)
+{
+    const json_t *from = json_object_get(o, "exposure");
+    if (json_is_string(from)) {
+        print_exposure(out, o);
+        print_lines(out, json_object_get(o, "jobs"), "jobs", NULL);
+    } else {
+        print_job(out, o);
+    }
+    fputc('\n', out);
+    if (json_is_object(from)) {
+        ctl_print_events(out, json_object_get(from, "events"));
+    }
+    ctl_print_events(out, json_object_get(o, "events"));
+}
+
+void ctl_print_why(FILE *out, const json_t *job)
+{
+    const char *name = ctl_text(job, "job");
+    ctl_print_safe(out, *name ? name : ctl_text(job, "exposure"));
+    fprintf(out, " is %s\n", ctl_text(job, "state"));
+    if (*ctl_text(job, "error")) {
+        fprintf(out, "  because: ");
+        ctl_print_safe(out, ctl_text(job, "message"));
+        fputc('\n', out);
+    }
+    if (*ctl_text(job, "why")) {
+        fprintf(out, "  ");
+        ctl_print_safe(out, ctl_text(job, "why"));
+        fputc('\n', out);
+    }
+}
+
+void ctl_print_list(FILE *out, const json_t *jobs, bool names_only)
+{
+    size_t i;
+    const json_t *j;
+    if (!names_only && json_array_size(jobs)) {
+        fprintf(out, "%-12s %8s %7s  %-19s  %s\n", "state", "priority", "attempt",
+                "since (UTC)", "job");
+    }
+    json_array_foreach(jobs, i, j)
+    {
+        char at[32];
+        ctl_stamp(ctl_number(j, "changed_at"), at);
+        if (!names_only) {
+            fprintf(out, "%-12s %8ld %7ld  %s  ", ctl_text(j, "state"),
+                    ctl_whole(j, "priority"), ctl_whole(j, "attempt"), at);
+        }
+        ctl_print_safe(out, ctl_text(j, "job"));
+        fputc('\n', out);
+    }
+}
+
+/* ---- commands ---- */
+
+void ctl_print_moves(FILE *out, const json_t *answer)
+{
+    size_t i;
+    const json_t *m, *changed = json_object_get(answer, "changed");
+    const json_t *unchanged = json_object_get(answer, "unchanged");
+    bool is_priority = !strcmp(ctl_text(answer, "command"), "priority");
+    long refused = ctl_whole(answer, "refused");
+    json_array_foreach(changed, i, m)
+    {
+        ctl_print_safe(out, ctl_text(m, "job"));
+        if (is_priority) {
+            fprintf(out, " has priority %ld\n", ctl_whole(m, "priority"));
+        } else if (*ctl_text(m, "wish")) {
+            fprintf(out, " is being stopped and will be %s\n", ctl_text(m, "wish"));
+        } else {
+            fprintf(out, " is %s, was %s\n", ctl_text(m, "to"), ctl_text(m, "from"));
+        }
+    }
+    json_array_foreach(unchanged, i, m)
+    {
+        ctl_print_safe(out, ctl_text(m, "job"));
+        if (is_priority) {
+            fprintf(out, " has priority %ld already\n", ctl_whole(m, "priority"));
+        } else {
+            fprintf(out, " is %s%s%s already\n", ctl_text(m, "to"),
+                    *ctl_text(m, "wish") ? ", to be " : "", ctl_text(m, "wish"));
+        }
+    }
+    if (refused) {
+        fprintf(out, "%ld job%s left as they were: %s makes no sense for them\n",
+                refused, ctl_plural(refused), ctl_text(answer, "command"));
+    }
+    if (!json_array_size(changed) && !json_array_size(unchanged) && !refused) {
+        fprintf(out, "no such job\n");
+    }
+}
+
+void ctl_print_service(FILE *out, const char *command, const json_t *answer)
+{
+    bool changed = json_is_true(json_object_get(answer, "changed"));
+    long running = ctl_whole(answer, "running");
+    if (!strcmp(command, "rescan")) {
+        fprintf(out, "the inbox and the references are being listed\n");
+    } else if (!strcmp(command, "drain")) {
+        fprintf(
+            out,
+            "%s: nothing new starts, %ld job%s still run%s; ifuctl resume ends it\n",
+            changed ? "draining" : "draining already", running, ctl_plural(running),
+            running == 1 ? "s" : "");
+    } else {
+        fprintf(out, changed ? "jobs start again\n" : "it was not draining\n");
+    }
+}
+
+void ctl_print_care(FILE *out, const json_t *answer)
+{
+    if (*ctl_text(answer, "path")) {
+        fprintf(out, "copied to ");
+        ctl_print_safe(out, ctl_text(answer, "path"));
+        fputc('\n', out);
+    }
+    for (const char *s = ctl_text(answer, "report"); *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        fputc((c < ' ' && c != '\n') || c == 127 ? '?' : c, out);
+        if (!s[1] && c != '\n') {
+            fputc('\n', out);
+        }
+    }
 }

@@ -1,269 +1,136 @@
-/* ifuctl: ask the daemon how things stand, and hand it files. */
+/* ifuctl: ask the daemon how things stand, tell it what to do, and hand it files. */
 #include <getopt.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "cli/ctl.h"
 #include "cli/ctl_client.h"
-#include "cli/ctl_submit.h"
-#include "cli/ctl_text.h"
-#include "config/config.h"
 
-static const char usage[] =
-    "usage: ifuctl [--socket PATH | --config FILE] COMMAND [ARGUMENT]...\n";
+#define SYSTEM_CONFIG "/etc/ifud/ifud.json"
+#define SYSTEM_SOCKET "/run/ifud/status.sock"
 
-static const char help[] =
-    "Asks the ifud that runs on this machine, and hands it files.\n"
-    "\n"
-    "COMMANDS\n"
-    "  status [--json] [--watch]  how things stand: inbox, exposures, jobs, what "
-    "runs,\n"
-    "                             what waits and for what, what needs attention\n"
-    "  show [--json] JOB          one job (its name, number, or the exposure's base "
-    "name):\n"
-    "                             state, error, inputs, products, history\n"
-    "  events [--json] [--limit N] [JOB]\n"
-    "                             the last changes of state, oldest first (N: 50)\n"
-    "  retry JOB                  run a held job again (owner of the daemon and root)\n"
-    "  submit FILE...             copy files into the inbox, whole or not at all\n"
-    "  wait [--timeout S]         until the inbox is empty and every job is done, "
-    "held,\n"
-    "                             quarantined or superseded\n"
-    "\n"
-    "OPTIONS\n"
-    "  --socket PATH   the daemon's socket (default: that of --config, else\n"
-    "                  $IFUD_SOCKET, else /run/ifud/status.sock)\n"
-    "  --config FILE   the daemon's configuration, for its socket and inbox\n"
-    "  --inbox DIR     submit: where to, without asking the daemon\n"
-    "  --json          the answer as the daemon gives it (docs/operator.md has the "
-    "keys)\n"
-    "  --watch         again every two seconds until interrupted\n"
-    "  --help          this text\n"
-    "\n"
-    "EXIT STATUS\n"
-    "  0 done; 1 failed (wait: a job is held, or the time is over); 2 usage\n";
+static const char usage[] = "usage: ifuctl COMMAND [ARGUMENT]... [OPTION]...\n";
 
-struct options {
-    const char *socket, *inbox;
-    bool json, watch;
-    double timeout; /* < 0: none */
-    long limit;
-    struct config *config;
-};
+const struct ctl_command ctl_commands[] = {
+    {"status", "", "how things stand, and what needs attention", 0, 0, ctl_do_status},
+    {"list", "", "jobs, the newest first", 0, 0, ctl_do_list},
+    {"show", "JOB|FILE", "a job or an exposure with all that happened to it", 1, 1,
+     ctl_do_show},
+    {"why", "JOB", "what a job waits for, and what to do about it", 1, 1, ctl_do_why},
+    {"events", "[JOB]", "the last changes of state, the newest last", 0, 1,
+     ctl_do_events},
+    {"submit", "FILE...", "copy files into the inbox, whole or not at all", 1, -1,
+     ctl_do_submit},
+    {"wait", "", "until the inbox is empty and every job has ended", 0, 0, ctl_do_wait},
+    {"retry", "JOB...", "run held, quarantined, cancelled or deferred jobs again", 0,
+     -1, ctl_do_move},
+    {"hold", "JOB...", "keep jobs from running, stop those that run", 0, -1,
+     ctl_do_move},
+    {"release", "JOB...", "let held jobs run", 0, -1, ctl_do_move},
+    {"cancel", "JOB...", "jobs that are not wanted; groups go on without them", 0, -1,
+     ctl_do_move},
+    {"quarantine", "JOB...", "put jobs aside as dangerous", 0, -1, ctl_do_move},
+    {"priority", "JOB... N", "which go first: -10 to 10, usually 0", 1, -1,
+     ctl_do_priority},
+    {"drain", "", "start nothing new, also after a restart", 0, 0, ctl_do_service},
+    {"resume", "", "end draining", 0, 0, ctl_do_service},
+    {"rescan", "", "list the inbox and the references now", 0, 0, ctl_do_service},
+    {"queue", "check|backup FILE|prune", "look after the queue", 1, 2, ctl_do_queue},
+    {NULL, NULL, NULL, 0, 0, NULL}};
 
-static int fail(const struct err *err)
+static const char options_help[] =
+    "  --config FILE     the daemon's configuration (default: " SYSTEM_CONFIG ")\n"
+    "  --socket PATH     the daemon's socket (default: that of --config, else\n"
+    "                    $IFUD_SOCKET, else that of the default configuration)\n"
+    "  --json            the answer as JSON (ifuctl(1) has the keys)\n"
+    "  --watch           status: again every two seconds until interrupted\n"
+    "  --follow          events: go on as they happen\n"
+    "  --limit N         list, events: how many (default 50)\n"
+    "  --state S         list, and commands for jobs: only jobs in this state\n"
+    "  --program P       list, and commands for jobs: the jobs of a program\n"
+    "  --group G         list, and commands for jobs: the jobs of a group\n"
+    "  --all             commands for jobs: all that the command makes sense for\n"
+    "  --names           list: only names\n"
+    "  --reason TEXT     commands for jobs: kept with the job\n"
+    "  --exit-code       status, show: the exit status says the state\n"
+    "  --timeout S       wait: give up after S seconds\n"
+    "  --inbox DIR       submit: where to, without asking the daemon\n"
+    "  --dry-run         queue prune: only say what would go\n"
+    "  --help, --version\n";
+
+static const char exit_help[] =
+    "  0  done; with wait, --exit-code: nothing is open, no job is held\n"
+    "  1  failed\n"
+    "  2  wrong usage\n"
+    "  3  wait, --exit-code: a job is held or quarantined\n"
+    "  4  wait, --exit-code: something is still to happen (wait: the time is over)\n"
+    "  5  the daemon is not running\n";
+
+static void print_help(void)
+{
+    char word[80];
+    printf("%s\nAsks the ifud of this machine, and tells it what to do. Without a "
+           "daemon the queue is\nread as it was left.\n\nCOMMANDS\n",
+           usage);
+    for (const struct ctl_command *k = ctl_commands; k->name; k++) {
+        snprintf(word, sizeof word, "%s %s", k->name, k->arguments);
+        printf("  %-30s %s\n", word, k->summary);
+    }
+    printf("\nCommands that change something are for root and the daemon's user.\n"
+           "\nOPTIONS\n%s\nEXIT STATUS\n%s",
+           options_help, exit_help);
+}
+
+int ctl_misuse(const char *why)
+{
+    fprintf(stderr, "ifuctl: %s\n%s(ifuctl --help tells more)\n", why, usage);
+    return CTL_USAGE;
+}
+
+int ctl_fail(const struct ctl *c, const struct err *err)
 {
     fprintf(stderr, "ifuctl: %s\n", err->message);
-    return err->code == ERR_PARAM ? 2 : 1;
+    return c->is_down ? CTL_DOWN : err->code == ERR_PARAM ? CTL_USAGE : CTL_FAILED;
 }
 
-static int misuse(const char *why)
-{
-    fprintf(stderr, "ifuctl: %s\n%s", why, usage);
-    return 2;
-}
-
-static int ask(const struct options *o, const char *verb, const char *job, json_t **ret,
-               struct err *err)
-{
-    json_t *request = json_pack("{s:s}", "request", verb);
-    if (job) {
-        json_object_set_new(request, "job", json_string(job));
-    }
-    json_object_set_new(request, "limit", json_integer(o->limit));
-    int code = ctl_ask(o->socket, request, ret, err);
-    json_decref(request);
-    return code;
-}
-
-static void print_json(const json_t *answer)
+void ctl_print_json(const json_t *answer)
 {
     json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
     putchar('\n');
 }
 
-static int do_status(const struct options *o)
+json_t *ctl_request(const char *verb)
 {
-    struct err err = {0};
-    for (;;) {
-        json_t *answer;
-        int code = ask(o, "status", NULL, &answer, &err);
-        if (o->watch && !o->json && isatty(STDOUT_FILENO)) {
-            fputs("\033[H\033[2J", stdout);
-        }
-        if (code && !o->watch) {
-            return fail(&err);
-        }
+    return json_pack("{s:s}", "request", verb);
+}
+
+int ctl_query(struct ctl *c, json_t *request, bool offline, json_t **ret,
+              struct err *err)
+{
+    int code = ctl_ask(c->socket, request, ret, err);
+    c->is_down = code == ERR_IO && ctl_is_down(c->socket);
+    if (c->is_down && !offline) {
+        const char *verb = json_string_value(json_object_get(request, "request"));
+        err_set(err, ERR_IO,
+                "no ifud answers on %s: the daemon is not running, %s needs it",
+                c->socket, verb);
+    } else if (c->is_down && c->config_path) {
+        struct err why = {0};
+        code = ctl_ask_offline(c->config_path, request, ret, &why);
         if (code) {
-            printf("%s\n", err.message);
-        } else if (o->json) {
-            print_json(answer);
-        } else {
-            ctl_print_status(stdout, answer);
-        }
-        if (!code) {
-            json_decref(answer);
-        }
-        fflush(stdout);
-        if (!o->watch) {
-            return 0;
-        }
-        sleep(2);
-    }
-}
-
-static int do_show(const struct options *o, const char *job)
-{
-    struct err err = {0};
-    json_t *answer;
-    if (ask(o, "show", job, &answer, &err)) {
-        return fail(&err);
-    }
-    if (o->json) {
-        print_json(answer);
-    } else {
-        ctl_print_show(stdout, answer);
-    }
-    json_decref(answer);
-    return 0;
-}
-
-static int do_retry(const struct options *o, const char *job)
-{
-    struct err err = {0};
-    json_t *answer;
-    if (ask(o, "retry", job, &answer, &err)) {
-        return fail(&err);
-    }
-    printf("%s is queued\n", json_string_value(json_object_get(answer, "job")));
-    json_decref(answer);
-    return 0;
-}
-
-static int do_events(const struct options *o, const char *job)
-{
-    struct err err = {0};
-    json_t *answer;
-    if (ask(o, "events", job, &answer, &err)) {
-        return fail(&err);
-    }
-    if (o->json) {
-        print_json(answer);
-    } else {
-        ctl_print_events(stdout, json_object_get(answer, "events"));
-    }
-    json_decref(answer);
-    return 0;
-}
-
-static int do_submit(const struct options *o, char **files, int n)
-{
-    struct err err = {0};
-    json_t *answer = NULL;
-    const char *inbox = o->inbox;
-    if (!inbox && o->config) {
-        inbox = params_string(o->config->values, "inbox_folder");
-    }
-    if (!inbox) {
-        if (ask(o, "status", NULL, &answer, &err)) {
-            return fail(&err);
-        }
-        inbox = json_string_value(
-            json_object_get(json_object_get(answer, "inbox"), "folder"));
-    }
-    int status = 0;
-    for (int i = 0; i < n; i++) {
-        if (ctl_submit(files[i], inbox ? inbox : "", &err)) {
-            status = fail(&err);
-        } else {
-            printf("%s submitted\n", files[i]);
+            err_set(err, ERR_IO, "no ifud answers on %s, and %s", c->socket,
+                    why.message);
+        } else if (!c->told_down) {
+            fputs("ifuctl: the daemon is not running; this is the queue as it was "
+                  "left\n",
+                  stderr);
+            c->told_down = true;
         }
     }
-    json_decref(answer);
-    return status;
-}
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* Files in the inbox and jobs that something will still happen to by itself. */
-static long still_open(const json_t *status, long *ret_held)
-{
-    static const char *const states[] = {"queued", "running", "deferred"};
-    const json_t *jobs = json_object_get(status, "jobs");
-    long n = (long)json_integer_value(
-        json_object_get(json_object_get(status, "inbox"), "files"));
-    for (int i = 0; i < 3; i++) {
-        n += (long)json_integer_value(json_object_get(jobs, states[i]));
-    }
-    size_t i;
-    const json_t *group;
-    json_array_foreach(json_object_get(status, "waiting"), i, group)
-    {
-        n += json_is_number(json_object_get(group, "due_at")); /* else: for files */
-    }
-    *ret_held = (long)json_integer_value(json_object_get(jobs, "held")) +
-                (long)json_integer_value(json_object_get(jobs, "quarantined"));
-    return n;
-}
-
-static int do_wait(const struct options *o)
-{
-    struct err err = {0};
-    double end = seconds() + o->timeout;
-    for (;;) {
-        json_t *answer;
-        if (ask(o, "status", NULL, &answer, &err)) {
-            return fail(&err);
-        }
-        long held = 0, n = still_open(answer, &held);
-        json_decref(answer);
-        if (n == 0) {
-            if (held) {
-                fprintf(stderr, "ifuctl: %ld job%s held: see ifuctl status\n", held,
-                        held == 1 ? " is" : "s are");
-            }
-            return held ? 1 : 0;
-        }
-        if (o->timeout >= 0 && seconds() >= end) {
-            fprintf(stderr, "ifuctl: %ld files and jobs are still open after %g s\n", n,
-                    o->timeout);
-            return 1;
-        }
-        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-    }
-}
-
-static int run(const struct options *o, int n, char **words)
-{
-    const char *command = words[0];
-    if (!strcmp(command, "status")) {
-        return n == 1 ? do_status(o) : misuse("status takes no argument");
-    }
-    if (!strcmp(command, "show")) {
-        return n == 2 ? do_show(o, words[1]) : misuse("show takes one job");
-    }
-    if (!strcmp(command, "events")) {
-        return n <= 2 ? do_events(o, n == 2 ? words[1] : NULL)
-                      : misuse("events takes one job");
-    }
-    if (!strcmp(command, "retry")) {
-        return n == 2 ? do_retry(o, words[1]) : misuse("retry takes one job");
-    }
-    if (!strcmp(command, "submit")) {
-        return n > 1 ? do_submit(o, words + 1, n - 1) : misuse("submit takes files");
-    }
-    if (!strcmp(command, "wait")) {
-        return n == 1 ? do_wait(o) : misuse("wait takes no argument");
-    }
-    return misuse("the commands are status, show, events, retry, submit and wait");
+    json_decref(request);
+    return code;
 }
 
 /* A number of the command line, or -1. */
@@ -271,75 +138,165 @@ static double to_number(const char *word)
 {
     char *end;
     double v = strtod(word, &end);
-    return *word && !*end && v >= 0 && v < 1e12 ? v : -1;
+    return *word && !*end && v >= 0 && v < 1e9 ? v : -1;
+}
+
+enum {
+    OPT_CONFIG = 256,
+    OPT_SOCKET,
+    OPT_INBOX,
+    OPT_TIMEOUT,
+    OPT_LIMIT,
+    OPT_STATE,
+    OPT_PROGRAM,
+    OPT_GROUP,
+    OPT_REASON,
+    OPT_JSON,
+    OPT_WATCH,
+    OPT_ALL,
+    OPT_NAMES,
+    OPT_EXIT_CODE,
+    OPT_DRY_RUN,
+    OPT_VERSION
+};
+
+static const struct option options[] = {
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"socket", required_argument, NULL, OPT_SOCKET},
+    {"inbox", required_argument, NULL, OPT_INBOX},
+    {"timeout", required_argument, NULL, OPT_TIMEOUT},
+    {"limit", required_argument, NULL, OPT_LIMIT},
+    {"state", required_argument, NULL, OPT_STATE},
+    {"program", required_argument, NULL, OPT_PROGRAM},
+    {"group", required_argument, NULL, OPT_GROUP},
+    {"reason", required_argument, NULL, OPT_REASON},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"watch", no_argument, NULL, OPT_WATCH},
+    {"follow", no_argument, NULL, 'f'},
+    {"all", no_argument, NULL, OPT_ALL},
+    {"names", no_argument, NULL, OPT_NAMES},
+    {"exit-code", no_argument, NULL, OPT_EXIT_CODE},
+    {"dry-run", no_argument, NULL, OPT_DRY_RUN},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {NULL, 0, NULL, 0}};
+
+/* -1: go on with the command; else the exit status. */
+static int read_options(struct ctl *c, int argc, char **argv)
+{
+    int o;
+    while ((o = getopt_long(argc, argv, "fh", options, NULL)) != -1) {
+        switch (o) {
+        case OPT_CONFIG:
+            c->config_path = optarg;
+            break;
+        case OPT_SOCKET:
+            c->socket = optarg;
+            break;
+        case OPT_INBOX:
+            c->inbox = optarg;
+            break;
+        case OPT_STATE:
+            c->state = optarg;
+            break;
+        case OPT_PROGRAM:
+            c->program = optarg;
+            break;
+        case OPT_GROUP:
+            c->group = optarg;
+            break;
+        case OPT_REASON:
+            c->reason = optarg;
+            break;
+        case OPT_JSON:
+            c->json = true;
+            break;
+        case OPT_WATCH:
+            c->watch = true;
+            break;
+        case OPT_ALL:
+            c->all = true;
+            break;
+        case OPT_NAMES:
+            c->names = true;
+            break;
+        case OPT_EXIT_CODE:
+            c->exit_code = true;
+            break;
+        case OPT_DRY_RUN:
+            c->dry_run = true;
+            break;
+        case 'f':
+            c->follow = true;
+            break;
+        case OPT_TIMEOUT:
+            if ((c->timeout = to_number(optarg)) < 0) {
+                return ctl_misuse("--timeout takes seconds");
+            }
+            break;
+        case OPT_LIMIT:
+            if ((c->limit = (long)to_number(optarg)) < 1) {
+                return ctl_misuse("--limit takes a number from 1");
+            }
+            break;
+        case 'h':
+            print_help();
+            return CTL_DONE;
+        case OPT_VERSION:
+            puts("ifuctl " IFUD_VERSION);
+            return CTL_DONE;
+        default:
+            fputs(usage, stderr);
+            return CTL_USAGE;
+        }
+    }
+    return optind == argc ? ctl_misuse("give a command") : -1;
+}
+
+/* Where the daemon is: --socket, else --config's, else $IFUD_SOCKET, else the system's. */
+static int find_daemon(struct ctl *c, struct err *err)
+{
+    const char *own = getenv("IFUD_SOCKET");
+    if (!c->config_path && !c->socket && own && *own) {
+        c->socket = own;
+    } else if (!c->config_path && !c->socket && !access(SYSTEM_CONFIG, R_OK)) {
+        c->config_path = SYSTEM_CONFIG;
+    }
+    int code = c->config_path ? config_read(c->config_path, &c->config, err) : 0;
+    if (!code && !c->socket) {
+        c->socket =
+            c->config ? params_string(c->config->values, "socket_path") : SYSTEM_SOCKET;
+    }
+    return code;
+}
+
+static int run(struct ctl *c, int n, char **words)
+{
+    const struct ctl_command *k = ctl_commands;
+    char why[200];
+    while (k->name && strcmp(k->name, words[0]) != 0) {
+        k++;
+    }
+    if (!k->name) {
+        snprintf(why, sizeof why, "no command '%.60s'", words[0]);
+        return ctl_misuse(why);
+    }
+    if (n - 1 < k->min || (k->max >= 0 && n - 1 > k->max)) {
+        snprintf(why, sizeof why, "%s takes %s", k->name,
+                 *k->arguments ? k->arguments : "no argument");
+        return ctl_misuse(why);
+    }
+    struct err err = {0};
+    return find_daemon(c, &err) ? ctl_fail(c, &err)
+                                : k->run(c, k->name, n - 1, words + 1);
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option table[] = {{"socket", required_argument, NULL, 's'},
-                                          {"config", required_argument, NULL, 'c'},
-                                          {"inbox", required_argument, NULL, 'i'},
-                                          {"timeout", required_argument, NULL, 't'},
-                                          {"limit", required_argument, NULL, 'l'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {"watch", no_argument, NULL, 'w'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {"version", no_argument, NULL, 'v'},
-                                          {NULL, 0, NULL, 0}};
-    struct options o = {.socket = getenv("IFUD_SOCKET"), .timeout = -1, .limit = 50};
-    struct err err = {0};
-    const char *config = NULL, *socket = NULL;
-    int c;
-    while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
-        switch (c) {
-        case 's':
-            socket = optarg;
-            break;
-        case 'c':
-            config = optarg;
-            break;
-        case 'i':
-            o.inbox = optarg;
-            break;
-        case 'j':
-            o.json = true;
-            break;
-        case 'w':
-            o.watch = true;
-            break;
-        case 't':
-            if ((o.timeout = to_number(optarg)) < 0) {
-                return misuse("--timeout takes seconds");
-            }
-            break;
-        case 'l':
-            if ((o.limit = (long)to_number(optarg)) < 1) {
-                return misuse("--limit takes a number from 1 to 1000");
-            }
-            break;
-        case 'h':
-            printf("%s\n%s", usage, help);
-            return 0;
-        case 'v':
-            puts("ifuctl " IFUD_VERSION);
-            return 0;
-        default:
-            fputs(usage, stderr);
-            return 2;
-        }
-    }
-    if (optind == argc) {
-        return misuse("give a command");
-    }
-    if (config && config_read(config, &o.config, &err)) {
-        return fail(&err);
-    }
-    if (o.config) {
-        o.socket = params_string(o.config->values, "socket_path");
-    }
-    o.socket = socket ? socket : o.socket ? o.socket : "/run/ifud/status.sock";
+    struct ctl c = {.timeout = -1};
     signal(SIGPIPE, SIG_IGN);
-    int status = run(&o, argc - optind, argv + optind);
-    config_free(o.config);
+    int status = read_options(&c, argc, argv);
+    status = status < 0 ? run(&c, argc - optind, argv + optind) : status;
+    config_free(c.config);
     return status;
 }

@@ -1,0 +1,57 @@
+#ifndef IFUD_DAEMON_REPORT_PARTS_H
+#define IFUD_DAEMON_REPORT_PARTS_H
+
+#include <jansson.h>
+#include "daemon/report.h"
+#include "daemon/request.h"
+
+/*
+ * What the files of the report share. A function that makes an answer returns a new
+ * object, or NULL with err set.
+ * Thread: as report.h.
+ */
+
+/* ---- report_json.c ---- */
+
+/* Text that may not be UTF-8. */
+json_t *report_text(const char *s);
+/* Take over `value`. */
+void report_put(json_t *object, const char *key, json_t *value);
+json_t *report_job(const struct queue_job *j);
+json_t *report_event(const struct queue_event *e);
+json_t *report_exposure(const struct queue_exposure *e);
+
+/* ---- answers ---- */
+
+typedef json_t *(*report_maker)(const struct report *r, const struct request *in,
+                                struct err *err);
+
+json_t *report_status(const struct report *r, const struct request *in,
+                      struct err *err);
+json_t *report_show(const struct report *r, const struct request *in, struct err *err);
+json_t *report_list(const struct report *r, const struct request *in, struct err *err);
+json_t *report_events(const struct report *r, const struct request *in,
+                      struct err *err);
+
+json_t *report_move(const struct report *r, const struct request *in, struct err *err);
+json_t *report_drain(const struct report *r, const struct request *in, struct err *err);
+json_t *report_rescan(const struct report *r, const struct request *in,
+                      struct err *err);
+
+json_t *report_check(const struct report *r, const struct request *in, struct err *err);
+json_t *report_backup(const struct report *r, const struct request *in,
+                      struct err *err);
+json_t *report_prune(const struct report *r, const struct request *in, struct err *err);
+
+/* ---- report_why.c ---- */
+
+/* What happens to a job next, or what it waits for and what to do about it: a sentence
+ * or two. */
+void report_why(const struct report *r, const struct queue_job *j, char *ret,
+                size_t size);
+
+/* The job of a request, or an error that names those with the nearest names. */
+int report_find(const struct report *r, const char *name, struct queue_job *ret,
+                struct err *err);
+
+#endif
