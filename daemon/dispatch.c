@@ -172,7 +172,7 @@ static int next_job(struct service *s, struct queue_job *ret, struct err *err)
 void service_dispatch(struct service *s)
 {
     struct err err = {0};
-    while (!s->stopping && executor_idle(s->executor) > 0) {
+    while (!s->stopping && !s->draining && executor_idle(s->executor) > 0) {
         struct queue_job next;
         int code = next_job(s, &next, &err);
         if (!code && !next.id) {
@@ -184,6 +184,13 @@ void service_dispatch(struct service *s)
             return;
         }
     }
+}
+
+const char *service_dispatch_blocked(const struct service *s)
+{
+    return s->stopping   ? "the daemon is stopping"
+           : s->draining ? "an operator drains it; ifuctl resume ends that"
+                         : "";
 }
 
 void dispatch_on_report(void *user)

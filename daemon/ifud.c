@@ -8,10 +8,12 @@
 #include "common/base/mem.h"
 #include "common/data/fits_io.h"
 #include "config/config.h"
+#include "daemon/offline.h"
 #include "daemon/service.h"
 
 static const char usage[] =
-    "usage: ifud --config FILE [--check-config | --print-config | --once]\n";
+    "usage: ifud --config FILE [--check-config | --print-config | --once | "
+    "--answer]\n";
 
 static const char help[] =
     "Turns JWST NIRSpec IFU exposures that are dropped into a folder into calibrated\n"
@@ -23,6 +25,9 @@ static const char help[] =
     "  --once           take in what is in the inbox, run all jobs, combine groups "
     "with\n"
     "                   what is there, and end (status 1 if a job is held)\n"
+    "  --answer         answer one request on standard input from the queue, whether "
+    "a\n"
+    "                   daemon runs or not, and end (ifuctl uses this)\n"
     "  --help           this text\n"
     "  --version        the version\n"
     "\n"
@@ -83,6 +88,7 @@ int main(int argc, char **argv)
                                             {"check-config", no_argument, NULL, 'k'},
                                             {"print-config", no_argument, NULL, 'p'},
                                             {"once", no_argument, NULL, 'o'},
+                                            {"answer", no_argument, NULL, 'a'},
                                             {"help", no_argument, NULL, 'h'},
                                             {"version", no_argument, NULL, 'v'},
                                             {NULL, 0, NULL, 0}};
@@ -119,6 +125,8 @@ int main(int argc, char **argv)
         printf("%s: good\n", path);
     } else if (mode == 'p') {
         status = print_config(config);
+    } else if (mode == 'a') {
+        status = offline_answer(config, stdin, stdout, &err) ? 1 : 0;
     } else {
         status = serve(config, mode == 'o');
     }

@@ -14,7 +14,7 @@ int queue_add_event(struct queue *q, const struct queue_event_row *e, struct err
     return code ? code : sql_finish(q, st, err);
 }
 
-static void read_event(sqlite3_stmt *st, void *row)
+void queue_read_event(sqlite3_stmt *st, void *row)
 {
     struct queue_event *e = row;
     e->id = sqlite3_column_int64(st, 0);
@@ -26,11 +26,6 @@ static void read_event(sqlite3_stmt *st, void *row)
     sql_text(st, 6, e->to, sizeof e->to);
     sql_text(st, 7, e->message, sizeof e->message);
 }
-
-#define EVENTS                                                                         \
-    "SELECT v.id AS id, v.at, v.file, e.name, j.name, v.from_state, v.to_state,"       \
-    " v.message FROM event v LEFT JOIN exposure e ON e.id = v.exposure"                \
-    " LEFT JOIN job j ON j.id = v.job WHERE "
 
 int queue_events(struct queue *q, int64_t after, const char *job, size_t limit,
                  struct queue_event **ret, size_t *ret_n, struct err *err)
@@ -51,25 +46,25 @@ int queue_events(struct queue *q, int64_t after, const char *job, size_t limit,
     int64_t n = (int64_t)limit;
     if (*job && after < 0) {
         code = sql_prepare(q, &st, err,
-                           "SELECT * FROM (" EVENTS
+                           "SELECT * FROM (" QUEUE_EVENTS
                            "v.job = ? ORDER BY v.id DESC LIMIT ?) ORDER BY id",
                            "ii", of, n);
     } else if (*job) {
         code = sql_prepare(q, &st, err,
-                           EVENTS "v.job = ? AND v.id > ? ORDER BY v.id LIMIT ?", "iii",
-                           of, after, n);
+                           QUEUE_EVENTS "v.job = ? AND v.id > ? ORDER BY v.id LIMIT ?",
+                           "iii", of, after, n);
     } else if (after < 0) {
         code = sql_prepare(q, &st, err,
-                           "SELECT * FROM (" EVENTS
+                           "SELECT * FROM (" QUEUE_EVENTS
                            "true ORDER BY v.id DESC LIMIT ?) ORDER BY id",
                            "i", n);
     } else {
-        code = sql_prepare(q, &st, err, EVENTS "v.id > ? ORDER BY v.id LIMIT ?", "ii",
-                           after, n);
+        code = sql_prepare(q, &st, err, QUEUE_EVENTS "v.id > ? ORDER BY v.id LIMIT ?",
+                           "ii", after, n);
     }
     return code ? code
-                : sql_rows(q, st, sizeof(struct queue_event), read_event, ret, ret_n,
-                           err);
+                : sql_rows(q, st, sizeof(struct queue_event), queue_read_event, ret,
+                           ret_n, err);
 }
 
 int queue_rejections(struct queue *q, size_t limit, struct queue_event **ret,
@@ -82,8 +77,8 @@ int queue_rejections(struct queue *q, size_t limit, struct queue_event **ret,
                            " ORDER BY id DESC LIMIT ?",
                            "i", (int64_t)limit);
     return code ? code
-                : sql_rows(q, st, sizeof(struct queue_event), read_event, ret, ret_n,
-                           err);
+                : sql_rows(q, st, sizeof(struct queue_event), queue_read_event, ret,
+                           ret_n, err);
 }
 
 /* ---- sums ---- */

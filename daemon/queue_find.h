@@ -43,16 +43,4 @@ int queue_ahead(struct queue *q, const struct queue_job *job, size_t limit,
 int queue_program_queued(struct queue *q, const char *program, size_t limit,
                          size_t *ret_n, struct err *err);
 
-/* Groups that wait, and for what, by name; due_at: when quietness releases one, or 0. */
-struct queue_wait {
-    char group[QUEUE_NAME];
-    char waits_for[1024];
-    double due_at;
-};
-int queue_waits(struct queue *q, size_t limit, struct queue_wait **ret, size_t *ret_n,
-                struct err *err);
-/* The same for one group; empty if it does not wait. */
-int queue_group_wait(struct queue *q, const char *group, struct queue_wait *ret,
-                     struct err *err);
-
 #endif

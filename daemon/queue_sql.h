@@ -70,6 +70,12 @@ void queue_read_exposure(sqlite3_stmt *st, void *row); /* queue_exposures.c */
     "id, sha256, name, base, state, role, grp, program, observation, visit, target,"   \
     " detector, filter, grating, pattern_number, pattern_total, bytes, accepted_at"
 
+void queue_read_event(sqlite3_stmt *st, void *row); /* queue_events.c */
+#define QUEUE_EVENTS                                                                   \
+    "SELECT v.id AS id, v.at, v.file, e.name, j.name, v.from_state, v.to_state,"       \
+    " v.message FROM event v LEFT JOIN exposure e ON e.id = v.exposure"                \
+    " LEFT JOIN job j ON j.id = v.job WHERE "
+
 struct queue_event_row { /* for queue_add_event; ids 0 and NULL texts are none */
     int64_t exposure, job;
     const char *file, *from, *to, *message;

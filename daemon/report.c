@@ -26,9 +26,7 @@ static const struct verb {
     {"drain", report_drain, OWNER | LIVE},
     {"resume", report_drain, OWNER | LIVE},
     {"rescan", report_rescan, OWNER | LIVE},
-    {"check", report_check, OWNER},
     {"backup", report_backup, OWNER},
-    {"prune", report_prune, OWNER},
 };
 
 #define N_VERBS (sizeof verbs / sizeof *verbs)

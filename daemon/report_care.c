@@ -2,19 +2,6 @@
 
 #include "daemon/report_parts.h"
 
-json_t *report_check(const struct report *r, const struct request *in, struct err *err)
-{
-    (void)in;
-    char *text = NULL;
-    if (queue_check(r->queue, &text, err)) {
-        return NULL;
-    }
-    json_t *o = json_object();
-    report_put(o, "report", report_text(text));
-    free(text);
-    return o;
-}
-
 json_t *report_backup(const struct report *r, const struct request *in, struct err *err)
 {
     if (!in->path) {

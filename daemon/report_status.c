@@ -63,18 +63,20 @@ static void put_jobs(json_t *o, const struct report *r, const char *key,
 static void put_waiting(json_t *o, const struct report *r)
 {
     json_t *list = json_array();
-    struct queue_wait *waits;
+    char(*groups)[QUEUE_NAME];
     size_t n;
-    if (!queue_waits(r->queue, SHOWN_GROUPS, &waits, &n, NULL)) {
+    if (!queue_groups(r->queue, true, SHOWN_GROUPS, &groups, &n, NULL)) {
         for (size_t i = 0; i < n; i++) {
+            char what[900];
+            double due;
             json_t *w = json_object();
-            report_put(w, "group", report_text(waits[i].group));
-            report_put(w, "waits_for", report_text(waits[i].waits_for));
-            report_put(w, "due_at",
-                       waits[i].due_at > 0 ? json_real(waits[i].due_at) : json_null());
+            report_group_wait(r, groups[i], what, sizeof what, &due);
+            report_put(w, "group", report_text(groups[i]));
+            report_put(w, "waits_for", report_text(what));
+            report_put(w, "due_at", due > 0 ? json_real(due) : json_null());
             json_array_append_new(list, w);
         }
-        free(waits);
+        free(groups);
     }
     report_put(o, "waiting", list);
 }

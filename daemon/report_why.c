@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/planner.h"
 #include "daemon/queue_find.h"
 #include "daemon/report_parts.h"
 #include "daemon/service_state.h"
@@ -17,6 +18,24 @@ int report_find(const struct report *r, const char *name, struct queue_job *ret,
         err_set(err, ERR_INPUT, "no job '%.200s'; did you mean '%.400s'?", name, near);
     }
     return code;
+}
+
+void report_group_wait(const struct report *r, const char *group, char *ret,
+                       size_t size, double *ret_due)
+{
+    struct queue_group g = {0};
+    struct plan_step step = {0};
+    double quiet = params_real(r->config->values, "group_quiet_seconds");
+    *ret = 0;
+    *ret_due = 0;
+    if (!queue_load_group(r->queue, group, &g, NULL) &&
+        !planner_next(&g, service_now(), quiet, &step, NULL) &&
+        step.verb == PLAN_NOTHING) {
+        snprintf(ret, size, "%s", step.why);
+        *ret_due = step.due;
+    }
+    plan_step_done(&step);
+    queue_group_done(&g);
 }
 
 static void why_queued(const struct report *r, const struct queue_job *j, char *ret,
@@ -50,9 +69,10 @@ void report_why(const struct report *r, const struct queue_job *j, char *ret,
     *ret = 0;
     switch (j->state) {
     case JOB_WAITING: {
-        struct queue_wait w = {0};
-        queue_group_wait(r->queue, j->group, &w, NULL);
-        snprintf(ret, size, "waits for: %.900s", w.waits_for);
+        char what[900];
+        double due;
+        report_group_wait(r, j->group, what, sizeof what, &due);
+        snprintf(ret, size, "waits for: %s", what);
         break;
     }
     case JOB_QUEUED:

@@ -153,6 +153,12 @@ static int open_queue(struct service *s, struct err *err)
     char *path = path_join(s->spool_folder, "queue.db", err);
     int code = path ? queue_open(path, QUEUE_WRITE, &s->queue, err) : ERR_NOMEM;
     free(path);
+    char drain[8] = "";
+    code = code ? code : queue_get_setting(s->queue, "drain", drain, sizeof drain, err);
+    s->draining = *drain && !s->once;
+    if (s->draining) {
+        log_warning("nothing is started: it was drained; ifuctl resume ends that");
+    }
     code = code ? code : queue_recover(s->queue, service_now(), &n, err);
     if (!code && n) {
         log_info("%zu jobs that ran when the daemon ended run again", n);
@@ -205,7 +211,7 @@ static int open_doors(struct service *s, struct err *err)
         .idle_seconds = 30,
         .request_seconds = 10,
         .answer_seconds = 30,
-        .answer = report_answer,
+        .answer = report_on_request,
         .user = s};
     struct inbox_options inbox = {.folder = s->inbox_folder,
                                   .settle_seconds = params_real(v, "settle_seconds"),

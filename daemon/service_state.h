@@ -44,6 +44,7 @@ struct service {
     uv_timer_t tick;
     int lock;
     bool once, stopping, closing;
+    bool draining; /* an operator wants nothing new to start; kept in the queue */
     int stop_requests;
     double started, stop_at;         /* s since 1970; stop_at: cancel what runs */
     double plan_after;               /* do not plan before */
@@ -88,6 +89,8 @@ void service_close(struct service *s);
 
 /* Start jobs while workers are idle. */
 void service_dispatch(struct service *s);
+/* Why it starts none although workers are idle and jobs queued; "" if it would. */
+const char *service_dispatch_blocked(const struct service *s);
 /* Record ends of attempts that the queue has refused before. */
 void dispatch_retry_unsaved(struct service *s);
 /* For the executor; progress and notes come on its workers. */
@@ -128,7 +131,7 @@ void health_tick(struct service *s);
 
 /* ---- report.c ---- */
 
-/* Answer one request of the status socket: one line of JSON, or NULL without memory. */
-char *report_answer(void *service, const char *request, size_t n, bool is_owner);
+/* Answer one request of the status socket (report.h has the rest). */
+char *report_on_request(void *service, const char *request, size_t n, bool is_owner);
 
 #endif

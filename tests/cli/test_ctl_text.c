@@ -53,14 +53,15 @@ START_TEST(test_ctl_text_status)
         " \"waiting\": [{\"group\": \"g\", \"waits_for\": \"dither 3 NRS2\"}],"
         " \"problems\": [{\"job\": \"spec2-b-1\", \"state\": \"deferred\","
         "  \"attempt\": 2, \"changed_at\": 940.0, \"retry_at\": 1030.0,"
-        "  \"stage\": \"photom\", \"message\": \"bad \\u001b[2Jdisk\"}],"
+        "  \"stage\": \"photom\", \"why\": \"ifuctl retry\","
+        "  \"message\": \"bad \\u001b[2Jdisk\"}],"
         " \"rejections\": [{\"at\": 0, \"message\": \"x.txt\"}],"
         " \"products_folder\": \"/out\"}");
     has(text, "ifud 1.2 running for 3 min 5 s");
     has(text, "3 files (2 being taken in, 1 incomplete) in /in");
     has(text, "12 accepted: 10 science, 1 leakage, 1 background");
-    has(text, "4 queued, 1 running");
-    has(text, "2 HELD");
+    has(text, "1 running, 4 queued, 0 waiting, 2 held, 0 done");
+    has(text, "NEEDS YOU  2 jobs held");
     has(text, "/out");
     has(text, "cube_build (12 of 14)");
     has(text, "43 %");
@@ -68,7 +69,72 @@ START_TEST(test_ctl_text_status)
     has(text, "spec2-b-1 deferred, 1 min 0 s ago, attempt 2, at stage photom; tries "
               "again in 30 s");
     has(text, "bad ?[2Jdisk"); /* no escape reaches the terminal */
+    has(text, "next: ifuctl retry");
     has(text, "x.txt");
+    free(text);
+}
+END_TEST
+
+START_TEST(test_ctl_text_status_begins_with_the_verdict)
+{
+    char *text =
+        print(ctl_print_status,
+              "{\"state\": \"running\", \"jobs\": {\"done\": 5}, \"blocked\": []}");
+    has(text, "ALL WELL");
+    free(text);
+    text = print(ctl_print_status, "{\"state\": \"draining\", \"blocked\": ["
+                                   " {\"what\": \"dispatch\", \"why\": \"drained\"},"
+                                   " {\"what\": \"intake\", \"why\": \"disk full\"}],"
+                                   " \"config_error\": \"key 'x'\"}");
+    has(text, "BLOCKED    nothing new starts: drained");
+    has(text, "BLOCKED    files wait in the inbox: disk full");
+    has(text, "CONFIG     the file was refused, the old one is in use: key 'x'");
+    ck_assert_ptr_null(strstr(text, "ALL WELL"));
+    free(text);
+    text = print(ctl_print_status, "{\"state\": \"down\", \"uptime_seconds\": null,"
+                                   " \"jobs\": {\"quarantined\": 1}}");
+    has(text, "DOWN");
+    has(text, "NEEDS YOU  0 jobs held, 1 quarantined");
+    ck_assert_ptr_null(strstr(text, "for 0"));
+    free(text);
+}
+END_TEST
+
+START_TEST(test_ctl_text_commands)
+{
+    char *text = print(
+        ctl_print_moves,
+        "{\"command\": \"hold\", \"changed\": [{\"job\": \"a\", \"from\": \"queued\","
+        " \"to\": \"held\"}, {\"job\": \"b\", \"from\": \"running\","
+        " \"to\": \"running\", \"wish\": \"held\"}],"
+        " \"unchanged\": [{\"job\": \"c\", \"to\": \"held\"}], \"refused\": 2}");
+    has(text, "a is held, was queued\n");
+    has(text, "b is being stopped and will be held\n");
+    has(text, "c is held already\n");
+    has(text, "2 jobs left as they were: hold makes no sense for them\n");
+    free(text);
+    text = print(ctl_print_moves,
+                 "{\"command\": \"retry\", \"changed\": [], \"unchanged\": []}");
+    has(text, "no such job");
+    free(text);
+    text = print(ctl_print_why, "{\"job\": \"a\", \"state\": \"waiting\","
+                                " \"why\": \"waits for: dither 2\"}");
+    ck_assert_str_eq(text, "a is waiting\n  waits for: dither 2\n");
+    free(text);
+}
+END_TEST
+
+START_TEST(test_ctl_text_exposure)
+{
+    char *text = print(
+        ctl_print_show,
+        "{\"exposure\": \"e_rate.fits\", \"state\": \"accepted\", \"bytes\": 1048576,"
+        " \"jobs\": [\"spec2-e-1\"], \"events\": [{\"at\": 0,"
+        "  \"file\": \"e_rate.fits\", \"from\": \"seen\", \"to\": \"settling\"}]}");
+    has(text, "exposure   e_rate.fits");
+    has(text, "1 MB");
+    has(text, "spec2-e-1");
+    has(text, "e_rate.fits  seen -> settling");
     free(text);
 }
 END_TEST
@@ -111,6 +177,9 @@ int main(void)
     tcase_add_test(t, test_ctl_text_status);
     tcase_add_test(t, test_ctl_text_quiet_status_has_no_empty_parts);
     tcase_add_test(t, test_ctl_text_show_and_events);
+    tcase_add_test(t, test_ctl_text_status_begins_with_the_verdict);
+    tcase_add_test(t, test_ctl_text_commands);
+    tcase_add_test(t, test_ctl_text_exposure);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
