@@ -28,6 +28,7 @@ struct ctl {
     bool json, watch, follow, names, all, dry_run, exit_code;
     double timeout;        /* s; < 0: none */
     long limit;            /* 0: not given */
+    long minus;            /* -N on the command line: N; 0: not given */
     struct config *config; /* NULL: not given */
     bool told_down, is_down;
 };

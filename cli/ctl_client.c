@@ -123,7 +123,9 @@ static int exchange(int to, int from, const char *name, const json_t *request,
     free(line);
     if (!code && !json_is_true(json_object_get(answer, "ok"))) {
         const char *why = json_string_value(json_object_get(answer, "error"));
-        code = err_set(err, ERR_INPUT, "%s", why ? why : "the daemon refused");
+        const char *kind = json_string_value(json_object_get(answer, "code"));
+        code = kind && err_code_of(kind) == ERR_IO ? ERR_IO : ERR_INPUT;
+        err_set(err, code, "%s", why ? why : "the daemon refused");
     }
     if (code) {
         json_decref(answer);

@@ -9,7 +9,8 @@
  * One question to the daemon's status socket, one answer.
  * Given:     socket: its path; request: an object (borrowed)
  * Returned:  *ret, an object with "ok": true, released with json_decref
- * ERR_IO if nobody answers within 10 s, ERR_INPUT with the daemon's words if it refuses.
+ * ERR_IO if nobody answers within 10 s or the daemon met one, ERR_INPUT if it refuses, with
+ * its words.
  * Thread: any. Test: tests/e2e/test_daemon.c
  */
 int ctl_ask(const char *socket, const json_t *request, json_t **ret, struct err *err);

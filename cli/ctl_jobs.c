@@ -92,12 +92,18 @@ int ctl_do_move(struct ctl *c, const char *name, int n, char **words)
 int ctl_do_priority(struct ctl *c, const char *name, int n, char **words)
 {
     char *end;
-    long v = strtol(words[n - 1], &end, 10);
+    long v = -c->minus;
+    bool is_number = c->minus > 0;
+    if (!is_number && n > 0) {
+        v = strtol(words[n - 1], &end, 10);
+        is_number = !*end && end != words[n - 1];
+        n--;
+    }
     int priority = (int)v;
-    if (*end || end == words[n - 1] || v < -10 || v > 10) {
+    if (!is_number || v < -10 || v > 10) {
         return ctl_misuse("priority ends with a whole number from -10 to 10");
     }
-    return move_all(c, name, n - 1, words, &priority);
+    return move_all(c, name, n, words, &priority);
 }
 
 int ctl_do_service(struct ctl *c, const char *name, int n, char **words)

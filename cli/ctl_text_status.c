@@ -22,6 +22,7 @@ static void print_head(FILE *out, const json_t *s)
 static void print_verdict(FILE *out, const json_t *s)
 {
     const json_t *jobs = json_object_get(s, "jobs"),
+                 *config = json_object_get(s, "config"),
                  *blocked = json_object_get(s, "blocked"), *b;
     long held = ctl_whole(jobs, "held"), bad = ctl_whole(jobs, "quarantined");
     bool is_down = !strcmp(ctl_text(s, "state"), "down");
@@ -38,9 +39,15 @@ static void print_verdict(FILE *out, const json_t *s)
         ctl_print_safe(out, ctl_text(b, "why"));
         fputc('\n', out);
     }
-    if (*ctl_text(s, "config_error")) {
-        fprintf(out, "CONFIG     the file was refused, the old one is in use: ");
-        ctl_print_safe(out, ctl_text(s, "config_error"));
+    if (*ctl_text(config, "error")) {
+        fprintf(out,
+                "CONFIG     the file was refused, what was read before is in use: ");
+        ctl_print_safe(out, ctl_text(config, "error"));
+        fputc('\n', out);
+    }
+    if (*ctl_text(config, "restart_needed_for")) {
+        fprintf(out, "CONFIG     changed keys wait for a restart: ");
+        ctl_print_safe(out, ctl_text(config, "restart_needed_for"));
         fputc('\n', out);
     }
     if (held || bad) {
@@ -48,7 +55,7 @@ static void print_verdict(FILE *out, const json_t *s)
                 "NEEDS YOU  %ld job%s held, %ld quarantined (below, with what to "
                 "type)\n",
                 held, ctl_plural(held), bad);
-    } else if (!is_down && !json_array_size(blocked) && !*ctl_text(s, "config_error")) {
+    } else if (!is_down && !json_array_size(blocked) && !*ctl_text(config, "error")) {
         fprintf(out, "ALL WELL   nothing needs you\n");
     }
     fputc('\n', out);

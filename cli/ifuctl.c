@@ -32,7 +32,7 @@ const struct ctl_command ctl_commands[] = {
     {"cancel", "JOB...", "jobs that are not wanted; groups go on without them", 0, -1,
      ctl_do_move},
     {"quarantine", "JOB...", "put jobs aside as dangerous", 0, -1, ctl_do_move},
-    {"priority", "JOB... N", "which go first: -10 to 10, usually 0", 1, -1,
+    {"priority", "JOB... N", "which go first: -10 to 10, usually 0", 0, -1,
      ctl_do_priority},
     {"drain", "", "start nothing new, also after a restart", 0, 0, ctl_do_service},
     {"resume", "", "end draining", 0, 0, ctl_do_service},
@@ -119,10 +119,14 @@ int ctl_query(struct ctl *c, json_t *request, bool offline, json_t **ret,
     } else if (c->is_down && c->config_path) {
         struct err why = {0};
         code = ctl_ask_offline(c->config_path, request, ret, &why);
-        if (code) {
+        if (code && code != ERR_INPUT) {
             err_set(err, ERR_IO, "no ifud answers on %s, and %s", c->socket,
                     why.message);
-        } else if (!c->told_down) {
+        } else if (code) { /* an answer, too */
+            *err = why;
+            c->is_down = false;
+        }
+        if ((!code || code == ERR_INPUT) && !c->told_down) {
             fputs("ifuctl: the daemon is not running; this is the queue as it was "
                   "left\n",
                   stderr);
@@ -185,7 +189,7 @@ static const struct option options[] = {
 static int read_options(struct ctl *c, int argc, char **argv)
 {
     int o;
-    while ((o = getopt_long(argc, argv, "fh", options, NULL)) != -1) {
+    while ((o = getopt_long(argc, argv, "fh0123456789", options, NULL)) != -1) {
         switch (o) {
         case OPT_CONFIG:
             c->config_path = optarg;
@@ -246,8 +250,11 @@ static int read_options(struct ctl *c, int argc, char **argv)
             puts("ifuctl " IFUD_VERSION);
             return CTL_DONE;
         default:
-            fputs(usage, stderr);
-            return CTL_USAGE;
+            if (o < '0' || o > '9') {
+                fputs(usage, stderr);
+                return CTL_USAGE;
+            }
+            c->minus = c->minus < 1000 ? 10 * c->minus + (o - '0') : c->minus; /* -N */
         }
     }
     return optind == argc ? ctl_misuse("give a command") : -1;
@@ -285,6 +292,9 @@ static int run(struct ctl *c, int n, char **words)
         snprintf(why, sizeof why, "%s takes %s", k->name,
                  *k->arguments ? k->arguments : "no argument");
         return ctl_misuse(why);
+    }
+    if (c->minus && k->run != ctl_do_priority) {
+        return ctl_misuse("only priority takes a negative number");
     }
     struct err err = {0};
     return find_daemon(c, &err) ? ctl_fail(c, &err)

@@ -27,7 +27,7 @@ static int look(const char *path, struct err *err)
         return 0;
     }
     return errno == ENOENT
-               ? err_set(err, ERR_INPUT, "there is no queue %s yet", path)
+               ? err_set(err, ERR_IO, "there is no queue %s yet", path)
                : err_set(err, ERR_IO, "queue %s: %s", path, strerror(errno));
 }
 

@@ -230,6 +230,7 @@ json_t *report_status(const struct report *r, const struct request *in, struct e
     put_jobs(o, r, "suspects", suspect, 1);
     put_rejections(o, r);
     put_troubles(o, r->live);
+    report_put(o, "config", r->live ? reload_status(r->live) : json_null());
     report_put(o, "products_folder", report_text(r->place.products));
     report_put(o, "rejected_folder", report_text(r->rejected_folder));
     return o;

@@ -36,6 +36,14 @@ static bool is_shallow(const char *text, size_t n)
     return true;
 }
 
+/* Far beyond what makes sense, and far from an overflow. */
+#define MAX_NUMBER (INT64_C(1) << 50)
+
+static int64_t bounded(int64_t v, int64_t max)
+{
+    return v < -max ? -max : v > max ? max : v;
+}
+
 static int check_members(json_t *root, struct err *err)
 {
     static const char *const wants[] = {"text", "a whole number", "true or false"};
@@ -79,7 +87,7 @@ int request_parse(const char *text, size_t n, struct request *ret, struct err *e
     if (!code) {
         const json_t *after = json_object_get(root, "after");
         const json_t *priority = json_object_get(root, "priority");
-        json_int_t p = json_integer_value(priority);
+        const json_t *limit = json_object_get(root, "limit");
         r.verb = json_string_value(json_object_get(root, "request"));
         r.job = json_string_value(json_object_get(root, "job"));
         r.program = json_string_value(json_object_get(root, "program"));
@@ -90,10 +98,10 @@ int request_parse(const char *text, size_t n, struct request *ret, struct err *e
         r.all = json_is_true(json_object_get(root, "all"));
         r.dry_run = json_is_true(json_object_get(root, "dry_run"));
         r.has_after = after != NULL;
-        r.after = json_integer_value(after);
-        r.limit = json_integer_value(json_object_get(root, "limit"));
+        r.after = bounded(json_integer_value(after), MAX_NUMBER);
+        r.limit = bounded(json_integer_value(limit), MAX_NUMBER);
         r.has_priority = priority != NULL;
-        r.priority = p < -1000 ? -1000 : p > 1000 ? 1000 : (int)p;
+        r.priority = (int)bounded(json_integer_value(priority), 1000);
         if (!r.verb) {
             code = err_set(err, ERR_PARAM, "the request has no \"request\": its name");
         }

@@ -85,10 +85,11 @@ START_TEST(test_ctl_text_status_begins_with_the_verdict)
     text = print(ctl_print_status, "{\"state\": \"draining\", \"blocked\": ["
                                    " {\"what\": \"dispatch\", \"why\": \"drained\"},"
                                    " {\"what\": \"intake\", \"why\": \"disk full\"}],"
-                                   " \"config_error\": \"key 'x'\"}");
+                                   " \"config\": {\"error\": \"key 'x'\"}}");
     has(text, "BLOCKED    nothing new starts: drained");
     has(text, "BLOCKED    files wait in the inbox: disk full");
-    has(text, "CONFIG     the file was refused, the old one is in use: key 'x'");
+    has(text,
+        "CONFIG     the file was refused, what was read before is in use: key 'x'");
     ck_assert_ptr_null(strstr(text, "ALL WELL"));
     free(text);
     text = print(ctl_print_status, "{\"state\": \"down\", \"uptime_seconds\": null,"
