@@ -192,3 +192,20 @@ int queue_exposure_events(struct queue *q, int64_t exposure, size_t limit,
                 : sql_rows(q, st, sizeof(struct queue_event), queue_read_event, ret,
                            ret_n, err);
 }
+
+int queue_group_waiting(struct queue *q, const char *group, struct queue_waiting *ret,
+                        struct err *err)
+{
+    sqlite3_stmt *st;
+    struct queue_waiting *w;
+    size_t n;
+    int code = sql_prepare(
+        q, &st, err, "SELECT name, waits_for, quiet_since FROM grp WHERE name = ?", "s",
+        group);
+    code = code ? code : sql_rows(q, st, sizeof *w, queue_read_waiting, &w, &n, err);
+    if (!code) {
+        *ret = *w; /* zeroed if there is none */
+        free(w);
+    }
+    return code;
+}

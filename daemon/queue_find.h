@@ -43,4 +43,8 @@ int queue_ahead(struct queue *q, const struct queue_job *job, size_t limit,
 int queue_program_queued(struct queue *q, const char *program, size_t limit,
                          size_t *ret_n, struct err *err);
 
+/* What a group waits for; empty if it does not. */
+int queue_group_waiting(struct queue *q, const char *group, struct queue_waiting *ret,
+                        struct err *err);
+
 #endif

@@ -158,7 +158,7 @@ int queue_is_planned(struct queue *q, bool *ret, struct err *err)
     return code;
 }
 
-static void read_waiting(sqlite3_stmt *st, void *row)
+void queue_read_waiting(sqlite3_stmt *st, void *row)
 {
     struct queue_waiting *w = row;
     sql_text(st, 0, w->group, sizeof w->group);
@@ -174,5 +174,6 @@ int queue_waiting(struct queue *q, size_t limit, struct queue_waiting **ret,
                            "SELECT name, waits_for, quiet_since FROM grp"
                            " WHERE waits_for <> '' ORDER BY name LIMIT ?",
                            "i", (int64_t)limit);
-    return code ? code : sql_rows(q, st, sizeof **ret, read_waiting, ret, ret_n, err);
+    return code ? code
+                : sql_rows(q, st, sizeof **ret, queue_read_waiting, ret, ret_n, err);
 }

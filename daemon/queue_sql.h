@@ -76,6 +76,8 @@ void queue_read_event(sqlite3_stmt *st, void *row); /* queue_events.c */
     " v.message FROM event v LEFT JOIN exposure e ON e.id = v.exposure"                \
     " LEFT JOIN job j ON j.id = v.job WHERE "
 
+void queue_read_waiting(sqlite3_stmt *st, void *row); /* queue_groups.c */
+
 struct queue_event_row { /* for queue_add_event; ids 0 and NULL texts are none */
     int64_t exposure, job;
     const char *file, *from, *to, *message;

@@ -50,9 +50,9 @@ json_t *report_prune(const struct report *r, const struct request *in, struct er
 void report_why(const struct report *r, const struct queue_job *j, char *ret,
                 size_t size);
 
-/* What a group waits for, "" if for nothing; *ret_due: when quietness releases it, or 0. */
-void report_group_wait(const struct report *r, const char *group, char *ret,
-                       size_t size, double *ret_due);
+/* What a group waits for, in words; returns when quietness releases it, 0: it does not. */
+double report_waits_for(const struct report *r, const struct queue_waiting *w,
+                        char *ret, size_t size);
 
 /* The job of a request, or an error that names those with the nearest names. */
 int report_find(const struct report *r, const char *name, struct queue_job *ret,

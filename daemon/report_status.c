@@ -63,20 +63,19 @@ static void put_jobs(json_t *o, const struct report *r, const char *key,
 static void put_waiting(json_t *o, const struct report *r)
 {
     json_t *list = json_array();
-    char(*groups)[QUEUE_NAME];
+    struct queue_waiting *waits;
     size_t n;
-    if (!queue_groups(r->queue, true, SHOWN_GROUPS, &groups, &n, NULL)) {
+    if (!queue_waiting(r->queue, SHOWN_GROUPS, &waits, &n, NULL)) {
         for (size_t i = 0; i < n; i++) {
-            char what[900];
-            double due;
+            char what[700];
             json_t *w = json_object();
-            report_group_wait(r, groups[i], what, sizeof what, &due);
-            report_put(w, "group", report_text(groups[i]));
+            double due = report_waits_for(r, &waits[i], what, sizeof what);
+            report_put(w, "group", report_text(waits[i].group));
             report_put(w, "waits_for", report_text(what));
             report_put(w, "due_at", due > 0 ? json_real(due) : json_null());
             json_array_append_new(list, w);
         }
-        free(groups);
+        free(waits);
     }
     report_put(o, "waiting", list);
 }

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/planner.h"
 #include "daemon/queue_find.h"
 #include "daemon/report_parts.h"
 #include "daemon/service_state.h"
@@ -20,22 +19,18 @@ int report_find(const struct report *r, const char *name, struct queue_job *ret,
     return code;
 }
 
-void report_group_wait(const struct report *r, const char *group, char *ret,
-                       size_t size, double *ret_due)
+double report_waits_for(const struct report *r, const struct queue_waiting *w,
+                        char *ret, size_t size)
 {
-    struct queue_group g = {0};
-    struct plan_step step = {0};
     double quiet = params_real(r->config->values, "group_quiet_seconds");
-    *ret = 0;
-    *ret_due = 0;
-    if (!queue_load_group(r->queue, group, &g, NULL) &&
-        !planner_next(&g, service_now(), quiet, &step, NULL) &&
-        step.verb == PLAN_NOTHING) {
-        snprintf(ret, size, "%s", step.why);
-        *ret_due = step.due;
+    double due = w->quiet_since > 0 ? w->quiet_since + quiet : 0;
+    double left = due - service_now();
+    int used = snprintf(ret, size, "%s", w->waits_for);
+    if (due > 0 && used > 0 && (size_t)used < size) {
+        snprintf(ret + used, size - (size_t)used, ", or %.0f s of quiet",
+                 left > 0 ? left : 0.0);
     }
-    plan_step_done(&step);
-    queue_group_done(&g);
+    return due;
 }
 
 static void why_queued(const struct report *r, const struct queue_job *j, char *ret,
@@ -69,10 +64,12 @@ void report_why(const struct report *r, const struct queue_job *j, char *ret,
     *ret = 0;
     switch (j->state) {
     case JOB_WAITING: {
-        char what[900];
-        double due;
-        report_group_wait(r, j->group, what, sizeof what, &due);
-        snprintf(ret, size, "waits for: %s", what);
+        char what[700];
+        struct queue_waiting w = {0};
+        queue_group_waiting(r->queue, j->group, &w, NULL);
+        report_waits_for(r, &w, what, sizeof what);
+        snprintf(ret, size, "waits for: %s",
+                 *what ? what : "the plan of its group, which comes within moments");
         break;
     }
     case JOB_QUEUED:

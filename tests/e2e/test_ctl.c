@@ -115,6 +115,7 @@ static void start_with_queue(int n)
         drop_rate(i);
     }
     daemon_child_until(&d, "jobs.queued", n);
+    daemon_child_until(&d, "jobs.waiting", 1); /* the group */
 }
 
 START_TEST(test_ctl_hold_release_cancel_quarantine)
