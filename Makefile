@@ -5,8 +5,9 @@
 #   make asan       the tests under the address and undefined-behaviour sanitizers
 #   make tsan       the tests under the thread sanitizer
 #   make lint       cppcheck, include directions, the tour; gcc -fanalyzer as advice
-#   make install    DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc: programs, docs, unit files and,
-#                   where there is none, the configuration (scripts/install does the rest)
+#   make install    DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc: programs, docs, manual pages,
+#                   completion, unit files and, where there is none, the configuration
+#                   (scripts/install does the rest)
 #   make uninstall  the same; configuration and data stay
 #
 # A new .c file below common/, stages/, jobs/, config/, daemon/ or cli/ is found by itself,
@@ -122,16 +123,25 @@ format:
 	clang-format-16 -i $(shell find common stages jobs config daemon cli tests -name '*.[ch]')
 
 DOCDIR  := $(PREFIX)/share/doc/ifud
+MANDIR  := $(PREFIX)/share/man
+COMPDIR := $(PREFIX)/share/bash-completion/completions
+MANPAGES := $(wildcard docs/man/*.[1-8])
+# cli/<program>.bash completes the words of <program>
+COMPLETIONS := $(wildcard cli/*.bash)
+UNITDIR := $(PREFIX)/lib/systemd
 INSTALL_DATA = install -D -m 644
 # The unit names the places where things are installed.
 UNIT     = sed -e 's|@BINDIR@|$(PREFIX)/bin|' -e 's|@CONFDIR@|$(SYSCONFDIR)/ifud|' -e 's|@DOCDIR@|$(DOCDIR)|'
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(DOCDIR)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR)/system $(DESTDIR)$(DOCDIR)
 	install -m 755 $(BINS) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 README.md docs/* $(DESTDIR)$(DOCDIR)
-	$(UNIT) systemd/ifud.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/ifud.service
-	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/ifud.service
+	install -m 644 README.md $(wildcard docs/*.*) $(DESTDIR)$(DOCDIR)
+	$(foreach m,$(MANPAGES),$(INSTALL_DATA) $(m) $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) true
+	$(foreach c,$(COMPLETIONS),$(INSTALL_DATA) $(c) $(DESTDIR)$(COMPDIR)/$(basename $(notdir $(c))) &&) true
+	$(UNIT) systemd/ifud.service >$(DESTDIR)$(UNITDIR)/system/ifud.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/system/ifud.service
+	$(INSTALL_DATA) systemd/ifud.catalog $(DESTDIR)$(UNITDIR)/catalog/ifud.catalog
 	$(INSTALL_DATA) systemd/ifud.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/ifud.conf
 	$(INSTALL_DATA) systemd/ifud.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/ifud.conf
 	test -e $(DESTDIR)$(SYSCONFDIR)/ifud/ifud.json || \
@@ -139,8 +149,10 @@ install: all
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(BINS)))
-	rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/ifud.service
+	rm -f $(DESTDIR)$(UNITDIR)/system/ifud.service $(DESTDIR)$(UNITDIR)/catalog/ifud.catalog
 	rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/ifud.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/ifud.conf
+	rm -f $(foreach m,$(MANPAGES),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
+	rm -f $(addprefix $(DESTDIR)$(COMPDIR)/,$(basename $(notdir $(COMPLETIONS))))
 	rm -rf $(DESTDIR)$(DOCDIR)
 
 clean:
