@@ -31,13 +31,14 @@ static const char help[] =
     "  --help           this text\n"
     "  --version        the version\n"
     "\n"
-    "SIGTERM and SIGINT stop it after the running stages, a second time at once; "
-    "SIGHUP\n"
-    "lists the inbox and the references anew. Ask it with ifuctl(1).\n"
+    "SIGTERM, SIGINT   stop after the running stages; a second time: at once\n"
+    "SIGHUP            read the configuration, list the inbox and the references anew\n"
+    "SIGUSR1           open log_file anew\n"
     "\n"
-    "Keys of the configuration (default, bounds; [restart]: counts from the next "
-    "start,\n"
-    "not on SIGHUP):\n"
+    "Ask it with ifuctl(1).\n"
+    "\n"
+    "Keys of the configuration (default, bounds); those with [restart] count from the\n"
+    "next start, the others also on SIGHUP:\n"
     "\n";
 
 static int run_job(struct job *job, struct references *refs, struct par *par,

@@ -15,8 +15,8 @@
  * a stop between any two of these loses nothing.
  *
  * SIGTERM, SIGINT: take nothing more in, stop after the running stages; again: stop
- * between two pieces of them. SIGHUP: list the inbox and the references anew.
- * SIGUSR1: open the log file anew.
+ * between two pieces of them, and end without what does not (signals.c). SIGHUP: read the
+ * configuration, list the inbox and the references anew. SIGUSR1: open the log file anew.
  * Thread: the caller's, which becomes the loop's. Test: tests/e2e/test_daemon.c
  */
 
