@@ -1,29 +1,46 @@
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/publish.h"
+#include "daemon/crash.h"
+#include "daemon/machine.h"
 #include "daemon/messages.h"
+#include "daemon/outcome.h"
 #include "daemon/schedule.h"
 #include "daemon/service_state.h"
+#include "jobs/job_estimate.h"
 
-/* Where a failed attempt goes. */
-static enum job_state after_failure(const struct service *s, const struct queue_job *j,
-                                    int code, double *ret_not_before)
+/* ---- the end of an attempt ---- */
+
+/* The folder where a job's part files are holds no more of them. */
+static void sweep(struct service *s, const struct queue_job *row, int attempt)
 {
-    if (code == ERR_CANCELLED) {
-        return JOB_QUEUED;
+    char *folder = work_folder(&s->place, row, NULL);
+    char *prefix = mem_printf(NULL, "%s_", row->base);
+    if (folder && prefix) {
+        publish_sweep(folder, prefix, attempt);
     }
-    if ((code != ERR_IO && code != ERR_NOMEM) ||
-        j->failures >= params_int(s->config->values, "retry_limit")) {
-        return JOB_HELD;
+    free(folder);
+    free(prefix);
+}
+
+/* One line of what happened; r->err.message and, of a crash, where. */
+static void describe(const struct executor_report *r, char *ret, size_t room)
+{
+    char where[300];
+    crash_summary(r->backtrace, where, sizeof where);
+    if (r->code == ERR_CANCELLED && r->timed_out) {
+        snprintf(ret, room, "cancelled after %.0f s: job_time_limit_seconds is reached",
+                 r->seconds);
+    } else if (r->code == ERR_CANCELLED) {
+        snprintf(ret, room, "stopped");
+    } else {
+        snprintf(ret, room, "%.1000s%s%s", r->err.message, *where ? ", in " : "",
+                 where);
     }
-    double wait = params_real(s->config->values, "retry_seconds") *
-                  pow(2.0, j->failures < 20 ? j->failures : 20);
-    *ret_not_before = service_now() + (wait < 86400.0 ? wait : 86400.0);
-    return JOB_DEFERRED;
 }
 
 /* Record the end of an attempt and plan what follows, in one commit. */
@@ -37,14 +54,20 @@ static int record(struct service *s, const struct executor_report *r,
     if ((code = queue_get_job(s->queue, r->id, ret_job, err))) {
         goto out;
     }
-    struct queue_change change = {0};
-    enum job_state to = JOB_DONE;
+    const struct outcome_rules rules = {
+        .retry_seconds = params_real(s->config->values, "retry_seconds"),
+        .retry_limit = params_int(s->config->values, "retry_limit")};
+    const struct outcome o = outcome_of(r, ret_job, &rules);
+    const enum job_state to = o.to;
+    char message[1400];
+    struct queue_change change = {.count_failure = o.count_failure,
+                                  .count_crash = o.count_crash};
     if (r->code) {
-        to = after_failure(s, ret_job, r->code, &change.not_before);
-        change.message = r->code == ERR_CANCELLED ? "stopped" : r->err.message;
+        describe(r, message, sizeof message);
+        change.not_before = to == JOB_DEFERRED ? service_now() + o.wait : 0;
+        change.message = message;
         change.error = err_name(r->code);
         change.stage = r->result.failed_stage;
-        change.count_failure = r->code != ERR_CANCELLED;
     } else if ((code = work_keep_products(s->queue, r->id, &r->result, err))) {
         goto out;
     }
@@ -69,6 +92,21 @@ out:
     return queue_commit(s->queue, err);
 }
 
+/* What a dead process has left: its part files go, its backtrace stays. */
+static void keep_crash(struct service *s, const struct executor_report *r,
+                       const struct queue_job *row)
+{
+    struct err err = {0};
+    char message[1400];
+    sweep(s, row, row->attempt);
+    describe(r, message, sizeof message);
+    if (crash_keep(s->manifests_folder, row->name, row->attempt, message, r->backtrace,
+                   &err)) {
+        service_trouble(s, "cannot keep the backtrace of %s: %s", row->name,
+                        err.message);
+    }
+}
+
 /* False if the queue refused: the report must be kept. */
 static bool ended(struct service *s, struct executor_report *r)
 {
@@ -79,19 +117,23 @@ static bool ended(struct service *s, struct executor_report *r)
                         err.message);
         return false;
     }
+    if (r->died) {
+        keep_crash(s, r, &job);
+    }
     const char *id = message_id_of_job(job_state_name(job.state));
     struct log_fields about = {.job = job.name, .attempt = job.attempt};
     if (job.state == JOB_DONE) {
         log_event(LOG_LEVEL_INFO, id, &about, "job %s done in %.1f s, %zu products",
                   job.name, r->seconds, r->result.n_products);
-    } else if (r->code == ERR_CANCELLED) {
+    } else if (job.state == JOB_QUEUED || (job.state == JOB_SUSPECT && !r->died)) {
         log_event(LOG_LEVEL_INFO, id, &about, "job %s stopped, will run again",
                   job.name);
     } else {
+        char message[1400];
+        describe(r, message, sizeof message);
         about.stage = r->result.failed_stage;
         log_event(LOG_LEVEL_ERROR, id, &about, "job %s %s at stage %s: %s", job.name,
-                  job_state_name(job.state), *about.stage ? about.stage : "-",
-                  r->err.message);
+                  job_state_name(job.state), *about.stage ? about.stage : "-", message);
     }
     executor_report_done(r);
     return true;
@@ -116,40 +158,117 @@ void dispatch_retry_unsaved(struct service *s)
     }
 }
 
+/* ---- the start of an attempt ---- */
+
+/* Address space of a job's process: what it will need twice over, and what libraries,
+ * stacks and arenas reserve without touching. Each failure doubles it. */
+static int64_t memory_limit(const struct service *s, const struct queue_job *row,
+                            const struct job *job)
+{
+    const int64_t mb = 1 << 20, machine = machine_memory("/proc", "/sys/fs/cgroup");
+    const int64_t fixed = params_int(s->config->values, "job_memory_mb") * mb;
+    const int64_t reserved = (1024 + 128 * (int64_t)s->place.threads) * mb;
+    struct job_memory m;
+    if (fixed) {
+        return fixed;
+    }
+    if (job_estimate(job, &m, NULL)) {
+        return machine / 2; /* it will fail, or is not what it seems */
+    }
+    int64_t need = (2 * (m.job + m.process) << (row->failures < 4 ? row->failures : 4));
+    return machine && need + reserved > machine ? machine : need + reserved;
+}
+
+static struct executor_how how_to_run(const struct service *s,
+                                      const struct queue_job *row,
+                                      const struct job *job, bool suspect,
+                                      const char *manifest)
+{
+    const struct params *v = s->config->values;
+    struct executor_how how = {.isolated =
+                                   suspect || row->crashes > 0 ||
+                                   !strcmp(params_string(v, "executor"), "child"),
+                               .suspect = suspect,
+                               .time_limit = params_real(v, "job_time_limit_seconds"),
+                               .grace = params_real(v, "job_grace_seconds"),
+                               .manifest = manifest};
+    if (how.isolated) {
+        how.memory_bytes = memory_limit(s, row, job);
+        how.file_bytes = (int64_t)params_int(v, "job_file_mb") << 20;
+        how.cpu_limit =
+            how.time_limit > 0 ? how.time_limit * s->place.threads + how.grace : 0;
+    }
+    return how;
+}
+
 /* Commit the attempt, make the manifest, hand it to a worker. */
 static int start_job(struct service *s, const struct queue_job *next, struct err *err)
 {
     struct queue_job row;
     struct job job;
+    bool suspect = next->state == JOB_SUSPECT;
     int code = queue_move(s->queue, next->id, JOB_RUNNING, NULL, service_now(), err);
     code = code ? code : queue_get_job(s->queue, next->id, &row, err);
     if (code) {
         return code;
     }
-    struct executor_report failed = {.id = row.id};
+    if (suspect) {
+        sweep(s, &row, 0); /* of the attempt that died with the daemon */
+    }
+    struct executor_report failed = {.id = row.id, .suspect = suspect};
     failed.code =
         work_prepare(s->queue, s->spool, s->config, &s->place, &row, &job, &failed.err);
+    char *manifest = work_manifest(&s->place, &row, &failed.err);
+    if (!failed.code && !manifest) {
+        job_done(&job);
+        failed.code = ERR_NOMEM;
+    }
     if (failed.code) {
+        free(manifest);
         if (!ended(s, &failed)) {
             keep_unsaved(s, &failed);
         }
         return 0;
     }
+    struct executor_how how = how_to_run(s, &row, &job, suspect, manifest);
     log_event(LOG_LEVEL_INFO, message_id(MESSAGE_JOB_STARTED),
               &(struct log_fields){.job = row.name, .attempt = row.attempt},
-              "job %s started, attempt %d", row.name, row.attempt);
-    executor_start(s->executor, row.id, &job);
+              "job %s started, attempt %d%s%s", row.name, row.attempt,
+              how.isolated ? ", in a process of its own" : "",
+              suspect ? ", alone" : "");
+    executor_start(s->executor, row.id, &job, &how);
+    free(manifest);
     return 0;
 }
 
-/* A suspect, or what schedule.h chooses among the queued; ret->id = 0: none. */
+/* Does a suspect run? */
+static bool suspect_runs(struct service *s)
+{
+    struct executor_state state;
+    return executor_workers(s->executor) - executor_idle(s->executor) == 1 &&
+           executor_running(s->executor, &state, 1) == 1 && state.suspect;
+}
+
+/*
+ * A suspect, or what schedule.h chooses among the queued; ret->id = 0: none. A suspect
+ * starts when nothing runs, and while it runs nothing starts.
+ */
 static int next_job(struct service *s, struct queue_job *ret, struct err *err)
 {
     struct queue_candidate *c = NULL;
     struct queue_share *shares = NULL;
     size_t n = 0, n_shares = 0;
     double now = service_now();
+    *ret = (struct queue_job){0};
+    if (suspect_runs(s)) {
+        return 0;
+    }
     int code = queue_next_suspect(s->queue, ret, err);
+    if (!code && ret->id &&
+        executor_idle(s->executor) < executor_workers(s->executor)) {
+        ret->id = 0;
+        return 0;
+    }
     if (code || ret->id) {
         return code;
     }

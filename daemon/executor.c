@@ -1,6 +1,6 @@
 #include "daemon/executor.h"
 
-#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,44 +8,23 @@
 
 #include "common/base/mem.h"
 #include "common/base/par.h"
+#include "daemon/executor_worker.h"
 
-struct worker {
-    struct executor *ex;
-    pthread_t thread;
-    struct par *par;
-    atomic_bool cancel, stop_at_stage;
-    /* under ex->lock: */
-    bool has_job, has_report;
-    struct job job;
-    struct executor_report report;
-    struct executor_state state;
-    double started;
-    double said; /* share of the last line */
-};
+#define CLOCK_MS 50
 
-struct executor {
-    struct executor_options o;
-    struct worker *workers;
-    int n, n_started;
-    uv_async_t wake;
-    pthread_mutex_t lock;
-    pthread_cond_t more;
-    bool stop; /* under lock */
-    atomic_bool rescan;
-};
-
-static double clock_s(void)
+double executor_clock(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- on the worker ---- */
+/* ---- what a job tells ---- */
 
-static void on_stage(void *user, const char *stage, int index, int count, double share)
+void executor_on_stage(void *worker, const char *stage, int index, int count,
+                       double share)
 {
-    struct worker *w = user;
+    struct executor_worker *w = worker;
     struct executor *ex = w->ex;
     pthread_mutex_lock(&ex->lock);
     struct executor_state *s = &w->state;
@@ -54,6 +33,7 @@ static void on_stage(void *user, const char *stage, int index, int count, double
     s->index = index;
     s->count = count;
     s->share = share;
+    w->told_at = executor_clock();
     bool say = fresh || share >= w->said + 0.25 || (share >= 1.0 && w->said < 1.0);
     if (say) {
         w->said = share;
@@ -67,52 +47,97 @@ static void on_stage(void *user, const char *stage, int index, int count, double
     }
 }
 
-static void on_note(void *user, int is_warning, const char *stage, const char *line)
+void executor_on_note(void *worker, int is_warning, const char *stage, const char *line)
 {
-    struct worker *w = user;
+    struct executor_worker *w = worker;
     if (w->ex->o.note) {
         w->ex->o.note(w->ex->o.user, w->job.id, stage, is_warning != 0, line);
     }
 }
 
-static void run(struct worker *w)
+void executor_finish(struct executor_worker *w)
 {
     struct executor *ex = w->ex;
-    struct executor_report *r = &w->report;
-    struct job_events events = {.stage = on_stage, .note = on_note, .user = w};
-    if (atomic_exchange(&ex->rescan, false) && ex->o.refs) {
-        r->code = references_rescan(ex->o.refs, &r->err);
-    }
-    if (!r->code) {
-        r->code = ex->o.run(&w->job, ex->o.refs, w->par, &w->cancel, &events,
-                            &r->result, &r->err);
-    }
-    r->seconds = clock_s() - w->started;
-}
-
-static void *thread_main(void *arg)
-{
-    struct worker *w = arg;
-    struct executor *ex = w->ex;
+    w->report.seconds = executor_clock() - w->started;
     pthread_mutex_lock(&ex->lock);
-    for (;;) {
-        while (!ex->stop && (!w->has_job || w->has_report)) {
-            pthread_cond_wait(&ex->more, &ex->lock);
-        }
-        if (!w->has_job || w->has_report) {
-            break;
-        }
-        pthread_mutex_unlock(&ex->lock);
-        run(w);
-        pthread_mutex_lock(&ex->lock);
-        w->has_report = true;
+    w->on_thread = false;
+    w->has_report = true;
+    if (!ex->closing) {
         uv_async_send(&ex->wake);
     }
     pthread_mutex_unlock(&ex->lock);
-    return NULL;
 }
 
-/* ---- on the loop ---- */
+/* ---- time limits and cancellations ---- */
+
+static bool has_report(struct executor_worker *w)
+{
+    pthread_mutex_lock(&w->ex->lock);
+    bool yes = w->has_report;
+    pthread_mutex_unlock(&w->ex->lock);
+    return yes;
+}
+
+/* It does not end although it was asked to. */
+static void kill_worker(struct executor_worker *w)
+{
+    struct executor *ex = w->ex;
+    w->killed = true;
+    if (w->child) {
+        executor_child_signal(w, SIGKILL);
+    } else {
+        pthread_mutex_lock(&ex->lock);
+        w->state.stuck = true;
+        pthread_mutex_unlock(&ex->lock);
+    }
+}
+
+/* Pass a cancellation on, and after the grace make an end. */
+static void watch(struct executor_worker *w, double now)
+{
+    if (w->how.time_limit > 0 && !w->timed_out && !w->cancelled &&
+        now >= w->started + w->how.time_limit) {
+        w->timed_out = true;
+        atomic_store(&w->cancel, true);
+    }
+    if (!w->cancelled && atomic_load(&w->cancel)) {
+        w->cancelled = true;
+        w->cancelled_at = now;
+        if (w->child) {
+            executor_child_signal(w, SIGTERM);
+        }
+    }
+    if (w->cancelled && !w->killed && now >= w->cancelled_at + w->how.grace) {
+        kill_worker(w);
+    }
+}
+
+static void on_clock(uv_timer_t *clock)
+{
+    struct executor *ex = clock->data;
+    double now = executor_clock();
+    for (int i = 0; i < ex->n; i++) {
+        struct executor_worker *w = &ex->workers[i];
+        if (w->has_job && !has_report(w)) {
+            watch(w, now);
+        }
+    }
+    if (executor_idle(ex) == ex->n) {
+        uv_timer_stop(clock);
+    }
+}
+
+void executor_cancel(struct executor *ex, int64_t id, bool at_stage_end)
+{
+    for (int i = 0; i < ex->n; i++) {
+        struct executor_worker *w = &ex->workers[i];
+        if (w->has_job && (id == 0 || w->state.id == id)) {
+            atomic_store(at_stage_end ? &w->stop_at_stage : &w->cancel, true);
+        }
+    }
+}
+
+/* ---- jobs ---- */
 
 static void on_wake(uv_async_t *wake)
 {
@@ -134,28 +159,45 @@ int executor_workers(const struct executor *ex)
     return ex->n;
 }
 
-void executor_start(struct executor *ex, int64_t id, struct job *job)
+static void take_over(struct executor_worker *w, int64_t id, struct job *job,
+                      const struct executor_how *how)
 {
-    pthread_mutex_lock(&ex->lock);
-    for (int i = 0; i < ex->n; i++) {
-        struct worker *w = &ex->workers[i];
-        if (w->has_job) {
-            continue;
-        }
-        w->has_job = true;
-        w->job = *job;
-        *job = (struct job){0};
-        w->report = (struct executor_report){.id = id};
-        w->state = (struct executor_state){.id = id, .index = -1};
-        snprintf(w->state.job, sizeof w->state.job, "%s", w->job.id);
-        w->started = clock_s();
-        w->said = 0;
-        atomic_store(&w->cancel, false);
-        atomic_store(&w->stop_at_stage, false);
-        break;
+    w->has_job = true;
+    w->how = *how;
+    w->job = *job;
+    *job = (struct job){0};
+    w->report = (struct executor_report){
+        .id = id, .isolated = how->isolated, .suspect = how->suspect};
+    w->state = (struct executor_state){
+        .id = id, .index = -1, .isolated = how->isolated, .suspect = how->suspect};
+    snprintf(w->state.job, sizeof w->state.job, "%s", w->job.id);
+    w->started = w->told_at = executor_clock();
+    w->said = 0;
+    w->timed_out = w->cancelled = w->killed = false;
+    atomic_store(&w->cancel, false);
+    atomic_store(&w->stop_at_stage, false);
+}
+
+void executor_start(struct executor *ex, int64_t id, struct job *job,
+                    const struct executor_how *how)
+{
+    struct executor_worker *w = ex->workers;
+    while (w->has_job) {
+        w++;
     }
-    pthread_cond_broadcast(&ex->more);
+    pthread_mutex_lock(&ex->lock);
+    take_over(w, id, job, how);
     pthread_mutex_unlock(&ex->lock);
+    struct err err = {0};
+    int code =
+        how->isolated ? executor_child_start(w, &err) : executor_thread_start(w, &err);
+    if (code) {
+        w->report.code = code;
+        w->report.err = err;
+        executor_finish(w);
+    } else if (!uv_is_active((uv_handle_t *)&ex->clock)) {
+        uv_timer_start(&ex->clock, on_clock, CLOCK_MS, CLOCK_MS);
+    }
 }
 
 bool executor_poll(struct executor *ex, struct executor_report *ret)
@@ -163,10 +205,11 @@ bool executor_poll(struct executor *ex, struct executor_report *ret)
     bool found = false;
     pthread_mutex_lock(&ex->lock);
     for (int i = 0; i < ex->n && !found; i++) {
-        struct worker *w = &ex->workers[i];
+        struct executor_worker *w = &ex->workers[i];
         if (w->has_report) {
             found = true;
             *ret = w->report;
+            ret->timed_out = w->timed_out;
             w->report = (struct executor_report){0};
             job_done(&w->job);
             w->job = (struct job){0};
@@ -183,25 +226,17 @@ void executor_report_done(struct executor_report *report)
     *report = (struct executor_report){0};
 }
 
-void executor_cancel(struct executor *ex, int64_t id, bool at_stage_end)
-{
-    for (int i = 0; i < ex->n; i++) {
-        struct worker *w = &ex->workers[i];
-        if (w->has_job && (id == 0 || w->state.id == id)) {
-            atomic_store(at_stage_end ? &w->stop_at_stage : &w->cancel, true);
-        }
-    }
-}
-
 size_t executor_running(struct executor *ex, struct executor_state *ret, size_t room)
 {
     size_t n = 0;
-    double now = clock_s();
+    double now = executor_clock();
     pthread_mutex_lock(&ex->lock);
     for (int i = 0; i < ex->n && n < room; i++) {
-        if (ex->workers[i].has_job) {
-            ret[n] = ex->workers[i].state;
-            ret[n++].seconds = now - ex->workers[i].started;
+        const struct executor_worker *w = &ex->workers[i];
+        if (w->has_job) {
+            ret[n] = w->state;
+            ret[n].seconds = now - w->started;
+            ret[n++].quiet = now - w->told_at;
         }
     }
     pthread_mutex_unlock(&ex->lock);
@@ -213,10 +248,12 @@ void executor_rescan_references(struct executor *ex)
     atomic_store(&ex->rescan, true);
 }
 
+/* ---- start and end ---- */
+
 static void release(struct executor *ex)
 {
     for (int i = 0; i < ex->n; i++) {
-        struct worker *w = &ex->workers[i];
+        struct executor_worker *w = &ex->workers[i];
         if (w->has_job) {
             executor_report_done(&w->report);
             job_done(&w->job);
@@ -226,12 +263,20 @@ static void release(struct executor *ex)
     pthread_mutex_destroy(&ex->lock);
     pthread_cond_destroy(&ex->more);
     free(ex->workers);
+    free(ex->ifurun);
     free(ex);
+}
+
+void executor_closed(struct executor *ex)
+{
+    if (--ex->handles == 0) {
+        release(ex);
+    }
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    release(handle->data);
+    executor_closed(handle->data);
 }
 
 void executor_close(struct executor *ex)
@@ -243,10 +288,15 @@ void executor_close(struct executor *ex)
     ex->stop = true;
     pthread_cond_broadcast(&ex->more);
     pthread_mutex_unlock(&ex->lock);
-    for (int i = 0; i < ex->n_started; i++) {
-        pthread_join(ex->workers[i].thread, NULL);
+    for (int i = 0; i < ex->n; i++) {
+        if (ex->workers[i].child) {
+            executor_child_signal(&ex->workers[i], SIGKILL);
+        }
+        executor_thread_join(&ex->workers[i]);
     }
+    ex->closing = true;
     uv_close((uv_handle_t *)&ex->wake, on_closed);
+    uv_close((uv_handle_t *)&ex->clock, on_closed);
 }
 
 int executor_open(uv_loop_t *loop, const struct executor_options *options,
@@ -257,30 +307,24 @@ int executor_open(uv_loop_t *loop, const struct executor_options *options,
         return ERR_NOMEM;
     }
     ex->o = *options;
+    ex->loop = loop;
+    ex->ifurun = options->ifurun ? mem_strdup(options->ifurun, err)
+                                 : executor_child_program(err);
+    ex->workers = mem_calloc((size_t)options->workers, sizeof *ex->workers, err);
     pthread_mutex_init(&ex->lock, NULL);
     pthread_cond_init(&ex->more, NULL);
-    ex->workers = mem_calloc((size_t)options->workers, sizeof *ex->workers, err);
-    if (!ex->workers) {
+    if (!ex->workers || !ex->ifurun) {
         release(ex);
         return ERR_NOMEM;
     }
     ex->n = options->workers;
-    uv_async_init(loop, &ex->wake, on_wake);
-    ex->wake.data = ex;
     for (int i = 0; i < ex->n; i++) {
-        struct worker *w = &ex->workers[i];
-        w->ex = ex;
-        int code = par_new(options->threads, &w->par, err);
-        if (!code && pthread_create(&w->thread, NULL, thread_main, w)) {
-            code =
-                err_set(err, ERR_NOMEM, "cannot start worker %d of %d", i + 1, ex->n);
-        }
-        if (code) {
-            executor_close(ex);
-            return code;
-        }
-        ex->n_started++;
+        ex->workers[i].ex = ex;
     }
+    uv_async_init(loop, &ex->wake, on_wake);
+    uv_timer_init(loop, &ex->clock);
+    ex->wake.data = ex->clock.data = ex;
+    ex->handles = 2;
     *ret = ex;
     return 0;
 }

@@ -10,12 +10,17 @@
 #include "jobs/job.h"
 
 /*
- * The thread executor: start, poll, cancel. A pool of threads of its own (libuv's pool
- * is shared with file operations); each has its team of inner threads, and all share one
- * cache of reference files.
+ * The executor: start, poll, cancel. Each worker runs one job at a time, on a thread of
+ * the daemon (executor_thread.c) or isolated in a process of its own (executor_child.c).
+ * Threads are the executor's own (libuv's pool is shared with file operations); each has
+ * its team of inner threads, and all share one cache of reference files.
+ *
+ * A job beyond its time limit is cancelled. What does not end within the grace after a
+ * cancellation is killed; a thread cannot be, so its state says that it is stuck, and the
+ * daemon has to end.
  *
  * Thread: all functions on the loop's thread; jobs run on the workers.
- * Test: tests/daemon/test_executor.c
+ * Test: tests/daemon/test_executor.c, test_executor_child.c
  */
 struct executor;
 
@@ -27,16 +32,29 @@ typedef int (*executor_run)(struct job *job, struct references *refs, struct par
 struct executor_options {
     int workers, threads;    /* threads: inside each job */
     struct references *refs; /* borrowed; may be NULL */
-    executor_run run;
+    executor_run run;        /* on a thread */
+    const char *ifurun;      /* the program of isolated jobs; NULL: beside our own */
+    int lock_fd;             /* inherited by isolated jobs; 0: none */
     /* A report is there: call executor_poll until it says no. */
     void (*wake)(void *user);
-    /* On a worker: a stage has advanced (a new one, another quarter, its end), or says
-     * something. May be NULL. */
+    /* A stage has advanced (a new one, another quarter, its end), or says something.
+     * On the worker's thread, of an isolated job on the loop's. May be NULL. */
     void (*progress)(void *user, const char *job, const char *stage, int index,
                      int count, double share);
     void (*note)(void *user, const char *job, const char *stage, bool is_warning,
                  const char *line);
     void *user;
+};
+
+struct executor_how {
+    bool isolated;
+    double time_limit; /* s of wall time; 0: no limit */
+    double grace;      /* s between a cancellation and a kill */
+    /* isolated only; 0: no limit */
+    int64_t memory_bytes, file_bytes;
+    double cpu_limit;
+    const char *manifest; /* isolated only: path of the job's manifest */
+    bool suspect;         /* the report has it again */
 };
 
 struct executor_report { /* an attempt has ended */
@@ -45,6 +63,14 @@ struct executor_report { /* an attempt has ended */
     struct err err;
     struct job_result result;
     double seconds;
+    bool isolated, suspect; /* as it was started */
+    bool timed_out;         /* it was cancelled by its time limit */
+    /* Isolated: the process did not come to an end of its own; code is ERR_NOMEM if it
+     * was killed from outside, as the kernel does when memory is short, else ERR_BUG. */
+    bool died;
+    int signal;           /* that it died of; 0: none */
+    int64_t peak_bytes;   /* isolated: most memory; 0: unknown */
+    char backtrace[8192]; /* where it crashed; "" if unknown */
 };
 
 struct executor_state { /* an attempt that runs */
@@ -54,19 +80,25 @@ struct executor_state { /* an attempt that runs */
     int index, count; /* as job_events.stage counts */
     double share;     /* of the stage, 0..1 */
     double seconds;   /* since the start */
+    double quiet;     /* since it last told that it has advanced */
+    bool isolated, suspect;
+    bool stuck; /* on a thread, cancelled, and the grace is over */
 };
 
 int executor_open(uv_loop_t *loop, const struct executor_options *options,
                   struct executor **ret, struct err *err);
-/* Waits for what runs (cancel first to hurry); freed once the loop closed its handle. */
+/* Waits for threads that run (cancel first to hurry), kills isolated jobs; freed once
+ * the loop has closed its handles. */
 void executor_close(struct executor *ex); /* NULL is fine */
 
 /* Workers without a job. */
 int executor_idle(const struct executor *ex);
 int executor_workers(const struct executor *ex);
 
-/* Give a job to an idle worker (there must be one). The job is taken over. */
-void executor_start(struct executor *ex, int64_t id, struct job *job);
+/* Give a job to an idle worker (there must be one). The job is taken over. A failure to
+ * start is a report like any other. */
+void executor_start(struct executor *ex, int64_t id, struct job *job,
+                    const struct executor_how *how);
 /* One report, released with executor_report_done; false if there is none. */
 bool executor_poll(struct executor *ex, struct executor_report *ret);
 void executor_report_done(struct executor_report *report);

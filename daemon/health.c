@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 #define MAX_RUNNING 256
 #define INTAKE_LIMIT 600.0 /* s without a byte read or written */
+#define NOW 1e-9           /* s: any time is too long */
 #define STATUS_SECONDS 2.0
 /* While it stops the manager waits this much longer each time it is told to. */
 #define EXTENSION_SECONDS 20
@@ -24,15 +26,16 @@ static double clock_s(void)
 static size_t watch(struct service *s, struct watch *ret, size_t room)
 {
     static struct executor_state states[MAX_RUNNING]; /* the loop's thread only */
-    const struct params *v = s->config->values;
-    double limit = params_real(v, "job_time_limit_seconds");
+    double grace = params_real(s->config->values, "job_grace_seconds");
     size_t n = executor_running(s->executor, states, MAX_RUNNING), used = 0;
     for (size_t i = 0; i < n && used < room; i++) {
         struct watch *w = &ret[used++];
-        snprintf(w->what, sizeof w->what, "job %.80s at stage %.40s", states[i].job,
-                 *states[i].stage ? states[i].stage : "-");
+        snprintf(w->what, sizeof w->what, "job %.80s at stage %.40s%s", states[i].job,
+                 *states[i].stage ? states[i].stage : "-",
+                 states[i].stuck ? ", cancelled in vain" : "");
         w->quiet = states[i].seconds;
-        w->limit = limit > 0 ? limit + params_real(v, "job_grace_seconds") : 0;
+        /* the executor cancels at the time limit, and kills what is isolated */
+        w->limit = states[i].stuck ? fmin(grace, w->quiet / 2) : 0;
     }
     if (used < room) {
         struct watch *w = &ret[used++];

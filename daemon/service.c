@@ -193,6 +193,7 @@ static int open_workers(struct service *s, executor_run run, struct err *err)
                                  .wake = dispatch_on_report,
                                  .progress = dispatch_on_progress,
                                  .note = dispatch_on_note,
+                                 .lock_fd = s->lock,
                                  .user = s};
     return code ? code : executor_open(&s->loop, &o, &s->executor, err);
 }

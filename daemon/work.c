@@ -122,6 +122,12 @@ static int keep_manifest(const struct work_place *place, const struct queue_job 
     return code;
 }
 
+char *work_manifest(const struct work_place *place, const struct queue_job *row,
+                    struct err *err)
+{
+    return mem_printf(err, "%s/%s.json", place->manifests, row->name);
+}
+
 int work_prepare(struct queue *q, const struct spool *spool,
                  const struct config *config, const struct work_place *place,
                  const struct queue_job *row, struct job *ret, struct err *err)

@@ -28,6 +28,10 @@ int work_prepare(struct queue *q, const struct spool *spool,
                  const struct config *config, const struct work_place *place,
                  const struct queue_job *row, struct job *ret, struct err *err);
 
+/* Where its manifest is. The caller frees. */
+char *work_manifest(const struct work_place *place, const struct queue_job *row,
+                    struct err *err);
+
 /* Record what a run published. */
 int work_keep_products(struct queue *q, int64_t job, const struct job_result *result,
                        struct err *err);

@@ -11,6 +11,7 @@ static uv_loop_t loop;
 static struct executor *ex;
 static struct executor_report reports[16];
 static size_t n_reports;
+static struct executor_how how;
 static atomic_int running, most, go;
 static struct err err;
 
@@ -45,7 +46,8 @@ static int fake_run(struct job *job, struct references *refs, struct par *par,
         char name[16];
         snprintf(name, sizeof name, "s%d", i);
         events->stage(events->user, name, i, 4, 0.0);
-        while (!atomic_load(&go) && !atomic_load(cancel)) {
+        bool deaf = !strcmp(job->recipe, "deaf");
+        while (!atomic_load(&go) && (deaf || !atomic_load(cancel))) {
             pause_ms(1);
         }
         if (atomic_load(cancel)) {
@@ -74,6 +76,7 @@ static void on_progress(void *user, const char *job, const char *stage, int inde
 
 static void setup(void)
 {
+    how = (struct executor_how){.grace = 20};
     uv_loop_init(&loop);
     n_reports = 0;
     atomic_store(&running, 0);
@@ -90,6 +93,7 @@ static void setup(void)
 
 static void teardown(void)
 {
+    atomic_store(&go, 1);
     executor_cancel(ex, 0, false);
     executor_close(ex);
     loop_end(&loop);
@@ -105,7 +109,7 @@ static void start(int64_t id, const char *recipe)
     snprintf(name, sizeof name, "job-%lld", (long long)id);
     job.id = strdup(name);
     job.recipe = strdup(recipe);
-    executor_start(ex, id, &job);
+    executor_start(ex, id, &job, &how);
     ck_assert_ptr_null(job.id); /* taken over */
 }
 
@@ -198,6 +202,49 @@ START_TEST(test_executor_cancel_at_the_end_of_the_stage)
 }
 END_TEST
 
+START_TEST(test_executor_time_limit_cancels)
+{
+    size_t n = 1;
+    how.time_limit = 0.05;
+    start(1, "spec2");
+    loop_until(&loop, reported, &n);
+    ck_assert_int_eq(reports[0].code, ERR_CANCELLED);
+    ck_assert(reports[0].timed_out);
+    ck_assert_double_ge(reports[0].seconds, 0.05);
+    how.time_limit = 0; /* and without one nothing is */
+    n = 2;
+    start(2, "spec2");
+    atomic_store(&go, 1);
+    loop_until(&loop, reported, &n);
+    ck_assert_int_eq(reports[1].code, 0);
+    ck_assert(!reports[1].timed_out);
+}
+END_TEST
+
+static bool is_stuck(void *arg)
+{
+    struct executor_state state;
+    (void)arg;
+    return executor_running(ex, &state, 1) == 1 && state.stuck;
+}
+
+START_TEST(test_executor_says_what_ignores_its_cancellation)
+{
+    size_t n = 1;
+    char first[] = "s0";
+    how.grace = 0.1;
+    start(1, "deaf");
+    loop_until(&loop, at_stage, first);
+    executor_cancel(ex, 1, false);
+    ck_assert(!is_stuck(NULL));
+    loop_until(&loop, is_stuck, NULL);
+    ck_assert_uint_eq(n_reports, 0);
+    atomic_store(&go, 1);
+    loop_until(&loop, reported, &n);
+    ck_assert_int_eq(reports[0].code, ERR_CANCELLED);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("executor");
@@ -208,6 +255,8 @@ int main(void)
     tcase_add_test(t, test_executor_failure_is_reported_with_its_stage);
     tcase_add_test(t, test_executor_cancel_at_once);
     tcase_add_test(t, test_executor_cancel_at_the_end_of_the_stage);
+    tcase_add_test(t, test_executor_time_limit_cancels);
+    tcase_add_test(t, test_executor_says_what_ignores_its_cancellation);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
