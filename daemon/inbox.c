@@ -3,44 +3,42 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <search.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "daemon/inbox_clear.h"
+#include "daemon/inbox_names.h"
 
 #define WATCHED                                                                        \
     (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB | IN_DELETE |                \
      IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
-/*
- * Files form a tree by name and one list in the order of `due`. All wait the same time,
- * so that whoever is touched goes to the end and the timer looks at the head only; a
- * later retry is put in by its time.
- */
-struct file {
-    char *name;
-    struct stat st;
-    double due;           /* loop time, s; when it is looked at */
-    double incomplete_at; /* since when; 0: not known to be incomplete */
-    bool busy;            /* offered; not in the list */
-    bool seen;            /* by the listing under way */
-    struct file *prev, *next;
-};
+#define SLICE_NS 5000000u /* of a listing, and of looking at what is due */
+#define NOTICES 32        /* buffers read before the loop goes on */
+#define LOST_MS 1000      /* a folder that is gone is looked for this often */
+#define LATER_SECONDS 5.0 /* a file that was answered INBOX_LATER */
 
+/* A name is in the heap unless it is busy (offered). */
 struct inbox {
     struct inbox_options o;
     char *folder;
     uv_loop_t *loop;
-    int dir, notify;
-    void *tree;
-    struct file *head, *tail;
-    size_t n, n_busy, n_incomplete;
+    int dir, notify, watch;
+    struct stat dir_st;
+    struct names names;
+    size_t n_incomplete;
+    DIR *listing; /* under way */
+    uint32_t n_listings;
+    bool list_again; /* asked for while one was under way */
+    bool lost;       /* the folder is not where it was */
     uv_poll_t poll;
     uv_timer_t settle, rescan;
+    uv_idle_t idle; /* goes on with the listing */
     int open_handles;
     bool closing, full;
 };
@@ -51,84 +49,50 @@ static double now(const struct inbox *in)
     return (double)uv_now(in->loop) / 1000.0;
 }
 
-bool inbox_is_temporary(const char *name)
+static double clock_now(void)
 {
-    static const char *const endings[] = {
-        "~", ".tmp", ".part", ".partial", ".filepart", ".crdownload", ".swp", ".lock"};
-    size_t n = strlen(name);
-    if (name[0] == '.' || name[0] == '#' || n == 0) {
-        return true;
-    }
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        size_t m = strlen(endings[i]);
-        if (n > m && !strcmp(name + n - m, endings[i])) {
-            return true;
-        }
-    }
-    return false;
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static int by_name(const void *a, const void *b)
+static bool is_busy(const struct names_file *f)
 {
-    return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
+    return f->place == NAMES_NOWHERE;
 }
 
-static struct file *find(const struct inbox *in, const char *name)
-{
-    struct file key = {.name = (char *)(uintptr_t)name};
-    void *node = tfind(&key, &in->tree, by_name);
-    return node ? *(struct file **)node : NULL;
-}
-
-static void unlist(struct inbox *in, struct file *f)
-{
-    *(f->prev ? &f->prev->next : &in->head) = f->next;
-    *(f->next ? &f->next->prev : &in->tail) = f->prev;
-    f->prev = f->next = NULL;
-}
-
-/* Into the list by its time; nearly always that is the end. */
-static void list(struct inbox *in, struct file *f, double due)
-{
-    f->due = due;
-    struct file *after = in->tail;
-    while (after && after->due > due) {
-        after = after->prev;
-    }
-    f->prev = after;
-    f->next = after ? after->next : in->head;
-    *(f->next ? &f->next->prev : &in->tail) = f;
-    *(after ? &after->next : &in->head) = f;
-}
-
-static void drop(struct inbox *in, struct file *f)
-{
-    if (f->busy) {
-        in->n_busy--;
-    } else {
-        unlist(in, f);
-    }
-    in->n_incomplete -= f->incomplete_at > 0;
-    in->n--;
-    tdelete(f, &in->tree, by_name);
-    free(f->name);
-    free(f);
-}
-
-static bool same(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-           a->st_size == b->st_size && a->st_mode == b->st_mode &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-           a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-static void complete(struct inbox *in, struct file *f)
+static void complete(struct inbox *in, struct names_file *f)
 {
     in->n_incomplete -= f->incomplete_at > 0;
     f->incomplete_at = 0;
+}
+
+static void drop(struct inbox *in, struct names_file *f)
+{
+    complete(in, f);
+    names_drop(&in->names, f);
+}
+
+/* It left by itself. */
+static void leave(struct inbox *in, struct names_file *f)
+{
+    struct inbox_file file = {
+        .name = f->name, .seen_at = f->seen_at, .settling_at = f->settling_at};
+    if (!f->taken) {
+        in->o.gone(in->o.user, &file);
+    }
+    drop(in, f);
+}
+
+/* It is, or has become, another file: it settles anew. */
+static void changed(struct inbox *in, struct names_file *f,
+                    const struct names_print *print)
+{
+    f->print = *print;
+    f->taken = false;
+    f->settling_at = clock_now();
+    complete(in, f);
+    names_put(&in->names, f, now(in) + in->o.settle_seconds);
 }
 
 static void look(struct inbox *in);
@@ -140,11 +104,12 @@ static void on_settle(uv_timer_t *timer)
 
 static void arm(struct inbox *in)
 {
-    if (in->closing || !in->head || in->full) {
+    const struct names_file *first = names_first(&in->names);
+    if (in->closing || !first || in->full || in->lost) {
         uv_timer_stop(&in->settle);
         return;
     }
-    double wait = in->head->due - now(in);
+    double wait = first->due - now(in);
     uv_timer_start(&in->settle, on_settle, wait > 0 ? (uint64_t)(wait * 1000.0) + 1 : 0,
                    0);
 }
@@ -153,119 +118,266 @@ static void arm(struct inbox *in)
 static void notice(struct inbox *in, const char *name)
 {
     struct stat st;
-    struct file *f = find(in, name);
+    struct names_print print;
     if (inbox_is_temporary(name)) {
         return;
     }
+    struct names_file *f = names_find(&in->names, name);
     if (fstatat(in->dir, name, &st, AT_SYMLINK_NOFOLLOW)) {
-        if (f && !f->busy) {
-            drop(in, f);
+        if (f && !is_busy(f)) {
+            leave(in, f);
         }
         return;
     }
     if (S_ISDIR(st.st_mode)) {
         return;
     }
-    if (f) {
-        f->seen = true;
-        if (!f->busy && !same(&f->st, &st)) {
-            f->st = st;
-            complete(in, f);
-            unlist(in, f);
-            list(in, f, now(in) + in->o.settle_seconds);
+    names_print(&st, &print);
+    if (!f) {
+        f = names_add(&in->names, name);
+        if (!f) {
+            return; /* no memory: the next listing finds it */
         }
-        return;
+        f->seen_at = clock_now();
+        changed(in, f, &print);
+    } else if (!is_busy(f) && !names_same(&f->print, &print)) {
+        changed(in, f, &print);
     }
-    f = mem_calloc(1, sizeof *f, NULL);
-    if (!f || !(f->name = mem_strdup(name, NULL)) || !tsearch(f, &in->tree, by_name)) {
-        free(f ? f->name : NULL);
-        free(f);
-        return; /* no memory: the next listing finds it */
+    f->listing = in->n_listings;
+}
+
+/* Accepted before, but it could not be removed: once more. */
+static bool try_remove(struct inbox *in, struct names_file *f, const struct stat *st)
+{
+    int code = inbox_name_clear(in->dir, f->name, st, NULL);
+    if (code == ERR_IO) {
+        return false;
     }
-    f->st = st;
-    f->seen = true;
-    in->n++;
-    list(in, f, now(in) + in->o.settle_seconds);
+    drop(in, f);
+    return true;
+}
+
+/* One file whose time has come. False: stop here. */
+static bool look_at(struct inbox *in, struct names_file *f)
+{
+    struct stat st;
+    struct names_print print;
+    double t = now(in), wait = in->o.settle_seconds;
+    if (fstatat(in->dir, f->name, &st, AT_SYMLINK_NOFOLLOW)) {
+        leave(in, f);
+        return true;
+    }
+    names_print(&st, &print);
+    if (!names_same(&f->print, &print)) {
+        changed(in, f, &print);
+        return true;
+    }
+    if (f->taken) {
+        if (!try_remove(in, f, &st)) {
+            names_put(&in->names, f, t + in->o.rescan_seconds);
+        }
+        return true;
+    }
+    bool late =
+        f->incomplete_at > 0 && t - f->incomplete_at >= in->o.incomplete_seconds;
+    if (f->incomplete_at > 0 && !late) {
+        names_put(&in->names, f, t + wait);
+        return true;
+    }
+    struct inbox_file offer = {.name = f->name,
+                               .st = st,
+                               .last_chance = late,
+                               .seen_at = f->seen_at,
+                               .settling_at = f->settling_at};
+    enum inbox_answer answer = in->o.settled(in->o.user, &offer);
+    if (answer == INBOX_TAKEN) {
+        names_pull(&in->names, f);
+    } else if (answer == INBOX_LATER) {
+        names_put(&in->names, f, t + (wait > LATER_SECONDS ? wait : LATER_SECONDS));
+    }
+    in->full = answer == INBOX_FULL;
+    return !in->full;
 }
 
 /* Offer what is due. */
 static void look(struct inbox *in)
 {
+    struct names_file *f;
+    uint64_t end = uv_hrtime() + SLICE_NS;
     double t = now(in);
-    while (in->head && in->head->due <= t && !in->closing) {
-        struct file *f = in->head;
-        struct stat st;
-        if (fstatat(in->dir, f->name, &st, AT_SYMLINK_NOFOLLOW)) {
-            drop(in, f);
-            continue;
-        }
-        bool late =
-            f->incomplete_at > 0 && t - f->incomplete_at >= in->o.incomplete_seconds;
-        if (!same(&f->st, &st)) {
-            f->st = st;
-            complete(in, f);
-        } else if (f->incomplete_at == 0 || late) {
-            struct inbox_file offer = {.name = f->name, .st = st, .last_chance = late};
-            if (!in->o.settled(in->o.user, &offer)) {
-                in->full = true;
-                break;
-            }
-            unlist(in, f);
-            f->busy = true;
-            in->n_busy++;
-            continue;
-        }
-        unlist(in, f);
-        list(in, f, t + in->o.settle_seconds);
+    while (!in->closing && !in->lost && (f = names_first(&in->names)) && f->due <= t &&
+           look_at(in, f) && uv_hrtime() < end) {
     }
     arm(in);
 }
 
+/* ---- the folder ---- */
+
+static void on_rescan(uv_timer_t *timer)
+{
+    inbox_rescan(timer->data);
+}
+
+static void set_rescan(struct inbox *in, uint64_t every)
+{
+    uv_timer_start(&in->rescan, on_rescan, every, every);
+}
+
+static uint64_t rescan_ms(const struct inbox *in)
+{
+    return (uint64_t)(in->o.rescan_seconds * 1000.0);
+}
+
+/* Open and watch the folder that is at the path now. */
+static int take_folder(struct inbox *in, struct err *err)
+{
+    int dir = open(in->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int watch = dir < 0 ? -1 : inotify_add_watch(in->notify, in->folder, WATCHED);
+    if (watch < 0 || fstat(dir, &in->dir_st)) {
+        int code = err_set(err, ERR_IO, "cannot watch the inbox %s: %s", in->folder,
+                           strerror(errno));
+        if (dir >= 0) {
+            close(dir);
+        }
+        return code;
+    }
+    if (in->dir >= 0) {
+        close(in->dir);
+    }
+    if (in->watch >= 0 && in->watch != watch) {
+        inotify_rm_watch(in->notify, in->watch);
+    }
+    in->dir = dir;
+    in->watch = watch;
+    return 0;
+}
+
+/* Is the folder still the one that is watched? If not, take the one that is there. */
+static bool find_folder(struct inbox *in)
+{
+    struct stat st;
+    struct err err;
+    if (!in->lost && !stat(in->folder, &st) && st.st_dev == in->dir_st.st_dev &&
+        st.st_ino == in->dir_st.st_ino) {
+        return true;
+    }
+    if (take_folder(in, &err)) {
+        if (!in->lost) {
+            in->lost = true;
+            set_rescan(in, LOST_MS);
+        }
+        in->o.trouble(in->o.user, err.message);
+        return false;
+    }
+    if (in->lost) {
+        in->lost = false;
+        set_rescan(in, rescan_ms(in));
+    }
+    return true;
+}
+
+/* ---- listing ---- */
+
+static void end_listing(struct inbox *in)
+{
+    closedir(in->listing);
+    in->listing = NULL;
+    uv_idle_stop(&in->idle);
+    if (in->list_again) {
+        in->list_again = false;
+        inbox_rescan(in);
+    }
+}
+
+/* Names that the listing has not found are gone. */
+static void sweep(struct inbox *in)
+{
+    for (struct names_file *f = in->names.all, *next; f; f = next) {
+        next = f->next;
+        if (f->listing != in->n_listings && !is_busy(f)) {
+            notice(in, f->name);
+        }
+    }
+}
+
+static void list_some(struct inbox *in, uint64_t limit_ns)
+{
+    uint64_t end = uv_hrtime() + limit_ns;
+    const struct dirent *entry;
+    errno = 0;
+    for (int i = 0; (entry = readdir(in->listing)); i++) {
+        if (!strncmp(entry->d_name, INBOX_TAKEN_PREFIX, strlen(INBOX_TAKEN_PREFIX))) {
+            inbox_name_back(in->dir, entry->d_name);
+        } else {
+            notice(in, entry->d_name);
+        }
+        if (i % 16 == 15 && uv_hrtime() >= end) {
+            arm(in);
+            return;
+        }
+        errno = 0;
+    }
+    if (errno) {
+        in->o.trouble(in->o.user, strerror(errno)); /* the rest stays as it is */
+    } else {
+        sweep(in);
+    }
+    end_listing(in);
+    arm(in);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    struct inbox *in = idle->data;
+    if (in->listing) {
+        list_some(in, SLICE_NS);
+    }
+}
+
 void inbox_rescan(struct inbox *in)
 {
+    if (in->closing || !find_folder(in)) {
+        return;
+    }
+    if (in->listing) {
+        in->list_again = true;
+        return;
+    }
     int fd = openat(in->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
+    in->listing = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!in->listing) {
         in->o.trouble(in->o.user, strerror(errno));
         if (fd >= 0) {
             close(fd);
         }
         return;
     }
-    for (struct file *f = in->head; f; f = f->next) {
-        f->seen = false;
-    }
-    const struct dirent *entry;
-    while ((entry = readdir(dir))) {
-        notice(in, entry->d_name);
-    }
-    closedir(dir);
-    for (struct file *f = in->head, *next; f; f = next) {
-        next = f->next;
-        if (!f->seen) {
-            drop(in, f);
-        }
-    }
-    arm(in);
+    in->n_listings++;
+    uv_idle_start(&in->idle, on_idle);
 }
 
-void inbox_drain(struct inbox *in)
+/* ---- notices ---- */
+
+/* Read up to `limit` buffers of them; false if there were none left. */
+static bool read_notices(struct inbox *in, int limit)
 {
     char buffer[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
     bool rescan = false;
-    for (;;) {
-        ssize_t n = read(in->notify, buffer, sizeof buffer);
-        if (n <= 0) {
-            break;
-        }
+    ssize_t n = 0;
+    for (int i = 0; i < limit && (n = read(in->notify, buffer, sizeof buffer)) > 0;
+         i++) {
         for (ssize_t at = 0; at < n;) {
             struct inotify_event e;
             memcpy(&e, buffer + at, sizeof e);
             if (e.mask & IN_Q_OVERFLOW) {
                 rescan = true;
-            } else if (e.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) {
+            } else if (e.wd == in->watch && e.mask & (IN_DELETE_SELF | IN_MOVE_SELF |
+                                                      IN_IGNORED | IN_UNMOUNT)) {
                 in->o.trouble(in->o.user, "the inbox folder was moved or removed");
-            } else if (e.len) {
+                in->lost = true;
+                set_rescan(in, LOST_MS);
+                rescan = true;
+            } else if (e.wd == in->watch && e.len) {
                 notice(in, buffer + at + sizeof e);
             }
             at += (ssize_t)(sizeof e + e.len);
@@ -273,8 +385,17 @@ void inbox_drain(struct inbox *in)
     }
     if (rescan) {
         inbox_rescan(in);
-    } else {
-        arm(in);
+    }
+    arm(in);
+    return n > 0;
+}
+
+void inbox_drain(struct inbox *in)
+{
+    while (read_notices(in, NOTICES)) {
+    }
+    while (in->listing && in->names.n == 0) {
+        list_some(in, SLICE_NS);
     }
 }
 
@@ -282,13 +403,10 @@ static void on_notify(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    inbox_drain(poll->data);
+    read_notices(poll->data, NOTICES);
 }
 
-static void on_rescan(uv_timer_t *timer)
-{
-    inbox_rescan(timer->data);
-}
+/* ---- what became of a file ---- */
 
 void inbox_kick(struct inbox *in)
 {
@@ -298,45 +416,43 @@ void inbox_kick(struct inbox *in)
     }
 }
 
-static struct file *back(struct inbox *in, const char *name)
+static struct names_file *offered(struct inbox *in, const char *name)
 {
-    struct file *f = find(in, name);
-    if (!f || !f->busy) {
-        return NULL;
-    }
-    f->busy = false;
-    in->n_busy--;
-    return f;
+    struct names_file *f = names_find(&in->names, name);
+    return f && is_busy(f) ? f : NULL;
 }
 
 void inbox_gone(struct inbox *in, const char *name)
 {
-    struct file *f = find(in, name);
+    struct names_file *f = names_find(&in->names, name);
     if (f) {
         drop(in, f);
     }
     notice(in, name); /* a new file may have taken the name meanwhile */
-    inbox_kick(in);
     arm(in);
 }
 
 void inbox_again(struct inbox *in, const char *name, double seconds)
 {
-    struct file *f = back(in, name);
+    struct names_file *f = offered(in, name);
     if (f) {
-        if (fstatat(in->dir, name, &f->st, AT_SYMLINK_NOFOLLOW)) {
-            f->st = (struct stat){0}; /* the next look finds it gone */
+        struct stat st;
+        struct names_print print = {0}; /* of no file: the next look finds it gone */
+        if (fstatat(in->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+            names_print(&st, &print);
         }
         double wait = in->o.settle_seconds;
-        list(in, f, now(in) + (seconds > wait ? seconds : wait));
+        if (!names_same(&f->print, &print)) {
+            changed(in, f, &print);
+        }
+        names_put(&in->names, f, now(in) + (seconds > wait ? seconds : wait));
     }
-    inbox_kick(in);
     arm(in);
 }
 
 void inbox_incomplete(struct inbox *in, const char *name)
 {
-    struct file *f = back(in, name);
+    struct names_file *f = offered(in, name);
     if (f) {
         double t = now(in);
         if (f->incomplete_at == 0) {
@@ -344,10 +460,25 @@ void inbox_incomplete(struct inbox *in, const char *name)
             in->n_incomplete++;
         }
         double wait = in->o.settle_seconds, grace = in->o.incomplete_seconds;
-        list(in, f, t + (grace < wait ? grace : wait));
+        names_put(&in->names, f, t + (grace < wait ? grace : wait));
     }
-    inbox_kick(in);
     arm(in);
+}
+
+void inbox_keep(struct inbox *in, const char *name)
+{
+    struct names_file *f = offered(in, name);
+    if (f) {
+        f->taken = true;
+        names_put(&in->names, f, now(in) + in->o.rescan_seconds);
+    }
+    arm(in);
+}
+
+int inbox_clear(struct inbox *in, const char *name, const struct stat *st,
+                struct err *err)
+{
+    return inbox_name_clear(in->dir, name, st, err);
 }
 
 size_t inbox_count(const struct inbox *in, size_t *ret_incomplete)
@@ -355,37 +486,49 @@ size_t inbox_count(const struct inbox *in, size_t *ret_incomplete)
     if (ret_incomplete) {
         *ret_incomplete = in->n_incomplete;
     }
-    return in->n;
+    return in->names.n;
 }
 
 size_t inbox_settling(const struct inbox *in)
 {
-    return in->n - in->n_busy;
+    return in->names.n_heap;
+}
+
+/* ---- open and close ---- */
+
+static void release(struct inbox *in)
+{
+    names_done(&in->names);
+    if (in->listing) {
+        closedir(in->listing);
+    }
+    if (in->notify >= 0) {
+        close(in->notify);
+    }
+    if (in->dir >= 0) {
+        close(in->dir);
+    }
+    free(in->folder);
+    free(in);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
     struct inbox *in = handle->data;
-    if (--in->open_handles > 0) {
-        return;
+    if (--in->open_handles == 0) {
+        release(in);
     }
-    while (in->tree) {
-        drop(in, *(struct file **)in->tree);
-    }
-    close(in->notify);
-    close(in->dir);
-    free(in->folder);
-    free(in);
 }
 
 void inbox_close(struct inbox *in)
 {
     if (in && !in->closing) {
         in->closing = true;
-        in->open_handles = 3;
+        in->open_handles = 4;
         uv_close((uv_handle_t *)&in->poll, on_closed);
         uv_close((uv_handle_t *)&in->settle, on_closed);
         uv_close((uv_handle_t *)&in->rescan, on_closed);
+        uv_close((uv_handle_t *)&in->idle, on_closed);
     }
 }
 
@@ -400,25 +543,22 @@ int inbox_open(uv_loop_t *loop, const struct inbox_options *options, struct inbo
     in->o = *options;
     in->o.folder = in->folder;
     in->loop = loop;
-    in->dir = open(in->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    in->dir = in->watch = -1;
     in->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (in->dir < 0 || in->notify < 0 ||
-        inotify_add_watch(in->notify, in->folder, WATCHED) < 0) {
-        int code = err_set(err, ERR_IO, "cannot watch the inbox %s: %s", in->folder,
-                           strerror(errno));
-        close(in->dir);
-        close(in->notify);
-        free(in->folder);
-        free(in);
+    int code = in->notify < 0 ? err_set(err, ERR_IO, "cannot watch any folder: %s",
+                                        strerror(errno))
+                              : take_folder(in, err);
+    if (code) {
+        release(in);
         return code;
     }
     uv_poll_init(loop, &in->poll, in->notify);
     uv_timer_init(loop, &in->settle);
     uv_timer_init(loop, &in->rescan);
-    in->poll.data = in->settle.data = in->rescan.data = in;
+    uv_idle_init(loop, &in->idle);
+    in->poll.data = in->settle.data = in->rescan.data = in->idle.data = in;
     uv_poll_start(&in->poll, UV_READABLE, on_notify);
-    uint64_t every = (uint64_t)(options->rescan_seconds * 1000.0);
-    uv_timer_start(&in->rescan, on_rescan, every, every);
+    set_rescan(in, rescan_ms(in));
     *ret = in;
     inbox_rescan(in);
     return 0;
@@ -427,9 +567,19 @@ int inbox_open(uv_loop_t *loop, const struct inbox_options *options, struct inbo
 void inbox_retime(struct inbox *in, double settle_seconds, double incomplete_seconds,
                   double rescan_seconds)
 {
-    uint64_t every = (uint64_t)(rescan_seconds * 1000.0);
+    double due = now(in) + settle_seconds;
+    if (settle_seconds < in->o.settle_seconds) { /* also for those that wait now */
+        for (struct names_file *f = in->names.all; f; f = f->next) {
+            if (!is_busy(f) && f->due > due) {
+                names_put(&in->names, f, due);
+            }
+        }
+    }
     in->o.settle_seconds = settle_seconds;
     in->o.incomplete_seconds = incomplete_seconds;
     in->o.rescan_seconds = rescan_seconds;
-    uv_timer_start(&in->rescan, on_rescan, every, every);
+    if (!in->lost) {
+        set_rescan(in, rescan_ms(in));
+    }
+    arm(in);
 }

@@ -180,6 +180,16 @@ int queue_commit(struct queue *q, struct err *err)
     return code;
 }
 
+int queue_enter(struct queue *q, struct err *err)
+{
+    return sql_enter(q, err);
+}
+
+int queue_leave(struct queue *q, int code, struct err *err)
+{
+    return sql_leave(q, code, err);
+}
+
 /* ---- settings ---- */
 
 static void read_setting(sqlite3_stmt *st, void *row)

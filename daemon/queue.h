@@ -104,6 +104,10 @@ void queue_close(struct queue *q); /* NULL is fine */
 int queue_begin(struct queue *q, struct err *err);
 int queue_commit(struct queue *q, struct err *err); /* rolls back on failure */
 void queue_rollback(struct queue *q);
+/* Some of the changes of a transaction, which may fail for themselves: leave undoes those
+ * since enter if code is not 0, and returns the code. */
+int queue_enter(struct queue *q, struct err *err);
+int queue_leave(struct queue *q, int code, struct err *err);
 
 /* ---- settings that outlive the daemon ---- */
 

@@ -61,12 +61,9 @@ void service_close(struct service *s)
     }
     s->closing = true;
     status_close(s->status);
-    inbox_close(s->inbox);
-    spool_close(s->spool);
+    intake_close(s);
     executor_close(s->executor);
     s->status = NULL;
-    s->inbox = NULL;
-    s->spool = NULL;
     s->executor = NULL;
     for (int i = 0; i < SERVICE_SIGNALS; i++) {
         uv_close((uv_handle_t *)&s->signals[i], NULL);
@@ -201,11 +198,6 @@ static int open_workers(struct service *s, executor_run run, struct err *err)
 static int open_doors(struct service *s, struct err *err)
 {
     const struct params *v = s->config->values;
-    struct spool_options spool = {.folder = s->spool_folder,
-                                  .inbox = s->inbox_folder,
-                                  .rejected = s->rejected_folder,
-                                  .done = intake_on_spooled,
-                                  .user = s};
     struct status_options status = {
         .path = params_string(v, "socket_path"),
         .mode = (unsigned)strtoul(params_string(v, "socket_mode"), NULL, 8),
@@ -214,17 +206,8 @@ static int open_doors(struct service *s, struct err *err)
         .answer_seconds = 30,
         .answer = report_on_request,
         .user = s};
-    struct inbox_options inbox = {.folder = s->inbox_folder,
-                                  .settle_seconds = params_real(v, "settle_seconds"),
-                                  .incomplete_seconds =
-                                      params_real(v, "incomplete_seconds"),
-                                  .rescan_seconds = params_real(v, "rescan_seconds"),
-                                  .settled = intake_on_settled,
-                                  .trouble = intake_on_trouble,
-                                  .user = s};
     int code = config_socket_group(s->config, &status.group, err);
-    code = code ? code : spool_open(&s->loop, &spool, &s->spool, err);
-    code = code ? code : inbox_open(&s->loop, &inbox, &s->inbox, err);
+    code = code ? code : intake_open(s, err);
     return code ? code : status_open(&s->loop, &status, &s->status, err);
 }
 

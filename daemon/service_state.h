@@ -37,6 +37,7 @@ struct service {
     struct queue *queue;
     struct inbox *inbox;
     struct spool *spool;
+    struct intake *intake;
     struct executor *executor;
     struct status *status;
     struct references *references;
@@ -100,11 +101,16 @@ void dispatch_on_progress(void *service, const char *job, const char *stage, int
 void dispatch_on_note(void *service, const char *job, const char *stage,
                       bool is_warning, const char *line);
 
-/* ---- intake.c: for the inbox and the spool ---- */
+/* ---- intake.c: inbox, spool and the reserve of the disks ---- */
 
-bool intake_on_settled(void *service, const struct inbox_file *file);
-void intake_on_trouble(void *service, const char *message);
-void intake_on_spooled(void *service, const struct spool_result *result);
+int intake_open(struct service *s, struct err *err);
+void intake_close(struct service *s); /* the queue must still be open */
+/* Look at the reserve, write down what became of files. */
+void intake_tick(struct service *s);
+/* Why files wait in the inbox; "" if nothing is in their way. */
+const char *intake_blocked(const struct service *s);
+/* Which disk is below its reserve, so that no job starts; "" if none is. */
+const char *intake_reserve_low(const struct service *s);
 
 /* ---- signals.c ---- */
 

@@ -115,6 +115,7 @@ void signals_on_tick(uv_timer_t *timer)
         go_on_stopping(s, now);
         return;
     }
+    intake_tick(s);
     bool planned = service_plan(s);
     if (s->next_retry > 0 && now >= s->next_retry &&
         queue_wake_deferred(s->queue, now, &s->next_retry, &err)) {

@@ -83,6 +83,15 @@ size_t path_slug(const char *text, char *ret, size_t size)
     return n;
 }
 
+void path_show(const char *name, char *ret, size_t size)
+{
+    size_t n = 0;
+    for (; name[n] && n + 1 < size; n++) {
+        ret[n] = name[n] >= ' ' && name[n] <= '~' ? name[n] : '?';
+    }
+    ret[n] = '\0';
+}
+
 int path_make_folder(const char *path, mode_t mode, struct err *err)
 {
     char *p = mem_strdup(path, err);

@@ -34,6 +34,10 @@ bool path_is_safe_name(const char *name);
  */
 size_t path_slug(const char *text, char *ret, size_t size);
 
+/* Any name for a message or a row: bytes other than printable ASCII become '?', and it is
+ * cut to fit `size`. */
+void path_show(const char *name, char *ret, size_t size);
+
 /* Create a folder and those above it (mode less umask). One that exists is fine;
  * ERR_IO names what is in the way. */
 int path_make_folder(const char *path, mode_t mode, struct err *err);

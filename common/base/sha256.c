@@ -33,9 +33,44 @@ int sha256_bytes(const void *data, size_t n, char ret_hex[SHA256_HEX], struct er
     return 0;
 }
 
+int sha256_begin(struct sha256 **ret, struct err *err)
+{
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    if (!digest || !EVP_DigestInit_ex(digest, EVP_sha256(), NULL)) {
+        EVP_MD_CTX_free(digest);
+        return err_set(err, ERR_NOMEM, "SHA-256 cannot start");
+    }
+    *ret = (struct sha256 *)digest;
+    return 0;
+}
+
+int sha256_add(struct sha256 *sum, const void *data, size_t n, struct err *err)
+{
+    return EVP_DigestUpdate((EVP_MD_CTX *)sum, data, n)
+               ? 0
+               : err_set(err, ERR_NOMEM, "SHA-256 failed");
+}
+
+int sha256_end(struct sha256 **sum, char *ret_hex, struct err *err)
+{
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    EVP_MD_CTX *digest = (EVP_MD_CTX *)*sum;
+    bool ok = !ret_hex || EVP_DigestFinal_ex(digest, bytes, &length);
+    EVP_MD_CTX_free(digest);
+    *sum = NULL;
+    if (!ok) {
+        return err_set(err, ERR_NOMEM, "SHA-256 failed");
+    }
+    if (ret_hex) {
+        hex(bytes, length, ret_hex);
+    }
+    return 0;
+}
+
 /* Feed the whole file to the digest. */
-static int digest_fd(EVP_MD_CTX *digest, int fd, const char *name, unsigned char *chunk,
-                     uint64_t *ret_bytes, struct err *err)
+static int add_fd(struct sha256 *sum, int fd, const char *name, unsigned char *chunk,
+                  uint64_t *ret_bytes, struct err *err)
 {
     uint64_t at = 0;
     for (;;) {
@@ -50,8 +85,9 @@ static int digest_fd(EVP_MD_CTX *digest, int fd, const char *name, unsigned char
             *ret_bytes = at;
             return 0;
         }
-        if (!EVP_DigestUpdate(digest, chunk, (size_t)n)) {
-            return err_set(err, ERR_NOMEM, "%s: SHA-256 failed", name);
+        int code = sha256_add(sum, chunk, (size_t)n, err);
+        if (code) {
+            return code;
         }
         at += (uint64_t)n;
     }
@@ -60,26 +96,17 @@ static int digest_fd(EVP_MD_CTX *digest, int fd, const char *name, unsigned char
 int sha256_fd(int fd, const char *name, char ret_hex[SHA256_HEX], uint64_t *ret_bytes,
               struct err *err)
 {
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned length = 0;
+    char text[SHA256_HEX];
     uint64_t bytes = 0;
-    int code = 0;
+    struct sha256 *sum = NULL;
     unsigned char *chunk = mem_alloc(CHUNK, 1, err);
-    EVP_MD_CTX *digest = chunk ? EVP_MD_CTX_new() : NULL;
-    if (!chunk) {
-        return ERR_NOMEM;
-    }
-    if (!digest || !EVP_DigestInit_ex(digest, EVP_sha256(), NULL)) {
-        code = err_set(err, ERR_NOMEM, "%s: SHA-256 cannot start", name);
-    }
-    code = code ? code : digest_fd(digest, fd, name, chunk, &bytes, err);
-    if (!code && !EVP_DigestFinal_ex(digest, sum, &length)) {
-        code = err_set(err, ERR_NOMEM, "%s: SHA-256 failed", name);
-    }
-    EVP_MD_CTX_free(digest);
+    int code = chunk ? sha256_begin(&sum, err) : ERR_NOMEM;
+    code = code ? code : add_fd(sum, fd, name, chunk, &bytes, err);
+    int ended = sha256_end(&sum, code ? NULL : text, err);
+    code = code ? code : ended;
     free(chunk);
     if (!code) {
-        hex(sum, length, ret_hex);
+        memcpy(ret_hex, text, sizeof text);
         if (ret_bytes) {
             *ret_bytes = bytes;
         }

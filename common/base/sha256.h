@@ -13,6 +13,13 @@
 
 int sha256_bytes(const void *data, size_t n, char ret_hex[SHA256_HEX], struct err *err);
 
+/* Of bytes that come one after another. sha256_end releases *sum (hex may be NULL: only
+ * that) and sets it to NULL; NULL is fine then. */
+struct sha256;
+int sha256_begin(struct sha256 **ret, struct err *err);
+int sha256_add(struct sha256 *sum, const void *data, size_t n, struct err *err);
+int sha256_end(struct sha256 **sum, char *ret_hex, struct err *err);
+
 /* Of an open file, from its beginning; the file position does not move.
  * *ret_bytes (may be NULL): how many bytes were read. */
 int sha256_fd(int fd, const char *name, char ret_hex[SHA256_HEX], uint64_t *ret_bytes,

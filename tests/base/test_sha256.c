@@ -50,6 +50,24 @@ START_TEST(test_sha256_files)
 }
 END_TEST
 
+START_TEST(test_sha256_piece_by_piece)
+{
+    char hex[SHA256_HEX], *as = malloc(1000000);
+    struct sha256 *sum = NULL;
+    memset(as, 'a', 1000000);
+    support_ok(sha256_begin(&sum, &err), &err);
+    for (size_t at = 0, n = 1; at < 1000000; at += n, n *= 2) {
+        size_t m = n < 1000000 - at ? n : 1000000 - at;
+        support_ok(sha256_add(sum, as + at, m, &err), &err);
+    }
+    support_ok(sha256_end(&sum, hex, &err), &err);
+    ck_assert_ptr_null(sum);
+    ck_assert_str_eq(hex, million);
+    support_ok(sha256_end(&sum, NULL, &err), &err);
+    free(as);
+}
+END_TEST
+
 START_TEST(test_sha256_refuses)
 {
     char hex[SHA256_HEX] = "kept", *folder = support_folder();
@@ -67,6 +85,7 @@ int main(void)
     TCase *t = tcase_create("sha256");
     tcase_add_test(t, test_sha256_known_sums);
     tcase_add_test(t, test_sha256_files);
+    tcase_add_test(t, test_sha256_piece_by_piece);
     tcase_add_test(t, test_sha256_refuses);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -17,24 +17,42 @@ static struct inbox *inbox;
 static char *folder;
 static char offered[64][64];
 static bool last_chance[64];
-static size_t n_offered, room;
+static double seen_at[64], settling_at[64];
+static size_t n_offered, room, n_gone, n_later;
+static const char *later_name;
+static char last_gone[64];
+static bool may_be_troubled;
 static struct err err;
 
-static bool on_settled(void *user, const struct inbox_file *file)
+static enum inbox_answer on_settled(void *user, const struct inbox_file *file)
 {
     (void)user;
-    if (n_offered >= room) {
-        return false;
+    if (later_name && !strcmp(file->name, later_name)) {
+        n_later++;
+        return INBOX_LATER;
     }
+    if (n_offered >= room) {
+        return INBOX_FULL;
+    }
+    seen_at[n_offered] = file->seen_at;
+    settling_at[n_offered] = file->settling_at;
     last_chance[n_offered] = file->last_chance;
     snprintf(offered[n_offered++], sizeof offered[0], "%s", file->name);
-    return true;
+    return INBOX_TAKEN;
+}
+
+static void on_gone(void *user, const struct inbox_file *file)
+{
+    (void)user;
+    snprintf(last_gone, sizeof last_gone, "%s", file->name);
+    ck_assert_double_gt(file->seen_at, 1e9);
+    n_gone++;
 }
 
 static void on_trouble(void *user, const char *message)
 {
     (void)user;
-    ck_abort_msg("%s", message);
+    ck_assert_msg(may_be_troubled, "%s", message);
 }
 
 static void open_inbox(double rescan_seconds, double incomplete_seconds)
@@ -44,6 +62,7 @@ static void open_inbox(double rescan_seconds, double incomplete_seconds)
                               .incomplete_seconds = incomplete_seconds,
                               .rescan_seconds = rescan_seconds,
                               .settled = on_settled,
+                              .gone = on_gone,
                               .trouble = on_trouble};
     support_ok(inbox_open(&loop, &o, &inbox, &err), &err);
 }
@@ -52,7 +71,9 @@ static void setup(void)
 {
     uv_loop_init(&loop);
     folder = support_folder();
-    n_offered = 0;
+    n_offered = n_gone = n_later = 0;
+    later_name = NULL;
+    may_be_troubled = false;
     room = 64;
 }
 
