@@ -26,11 +26,13 @@ void fuzz_asdf(const uint8_t *data, size_t n);     /* ASDF references, transform
 void fuzz_manifest(const uint8_t *data, size_t n); /* of a job */
 void fuzz_config(const uint8_t *data, size_t n);   /* the daemon's configuration */
 void fuzz_report(const uint8_t *data, size_t n);   /* of a job's process */
+void fuzz_socket(const uint8_t *data, size_t n);   /* the status socket */
 
-/*
- * The bytes as a file of this name, in a folder of this process that goes at its end.
- * Returned: the path; borrowed until the next call
- */
+/* A folder of this process below $TMPDIR, removed at its end. */
+const char *fuzz_folder(void);
+
+/* The bytes as a file of this name in that folder: its path, borrowed until the next
+ * call. */
 const char *fuzz_file(const char *name, const uint8_t *data, size_t n);
 
 /* The bytes as text, up to the first zero; the caller frees. */

@@ -2,18 +2,24 @@
  * What libFuzzer calls, for the target that FUZZ_TARGET names; and what targets share.
  */
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "tests/fuzz/fuzz.h"
 
 /* libFuzzer's own mutations; absent in the replay program. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t n, size_t max) __attribute__((weak));
 
-const struct fuzz_target fuzz_targets[] = {
-    {"fits", fuzz_fits},     {"asdf", fuzz_asdf},     {"manifest", fuzz_manifest},
-    {"config", fuzz_config}, {"report", fuzz_report}, {NULL, NULL}};
+const struct fuzz_target fuzz_targets[] = {{"fits", fuzz_fits},
+                                           {"asdf", fuzz_asdf},
+                                           {"manifest", fuzz_manifest},
+                                           {"config", fuzz_config},
+                                           {"report", fuzz_report},
+                                           {"socket", fuzz_socket},
+                                           {NULL, NULL}};
 
 static const struct fuzz_target *target;
 
@@ -34,31 +40,43 @@ void fuzz_must(int truth, const char *what)
     }
 }
 
-/* ---- the file under test ---- */
+/* ---- files under test ---- */
 
 static char folder[200], path[300];
 static pid_t folder_of;
 
+static int remove_one(const char *name, const struct stat *st, int kind,
+                      struct FTW *ftw)
+{
+    (void)st;
+    (void)kind;
+    (void)ftw;
+    return remove(name);
+}
+
 static void remove_folder(void)
 {
     if (folder_of == getpid()) {
-        unlink(path);
-        rmdir(folder);
+        nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     }
 }
 
-const char *fuzz_file(const char *name, const uint8_t *data, size_t n)
+const char *fuzz_folder(void)
 {
     const char *top = getenv("TMPDIR");
     if (folder_of != getpid()) {
         snprintf(folder, sizeof folder, "%s/ifud-fuzz-XXXXXX",
                  top && *top ? top : "/tmp");
-        fuzz_must(mkdtemp(folder) != NULL, "no folder for the file under test");
+        fuzz_must(mkdtemp(folder) != NULL, "no folder for the files under test");
         folder_of = getpid();
         atexit(remove_folder);
     }
-    unlink(path);
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return folder;
+}
+
+const char *fuzz_file(const char *name, const uint8_t *data, size_t n)
+{
+    snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     fuzz_must(fd >= 0 && write(fd, data, n) == (ssize_t)n, "cannot write the file");
     close(fd);
