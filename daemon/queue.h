@@ -306,4 +306,68 @@ int queue_rejections(struct queue *q, size_t limit, struct queue_event **ret,
  * on the disk. */
 int queue_backup(struct queue *q, const char *path, struct err *err);
 
+/*
+ * What must hold whatever happened: SQLite's own checks, known states, one live spec2 for
+ * each accepted science exposure, products and inputs where they belong, the last event of
+ * everything telling its state, true sums. Returned: *ret_report, a new text with a line for
+ * each finding, "" if all is well.
+ */
+int queue_check(struct queue *q, char **ret_report, struct err *err);
+
+struct queue_prune_rules { /* s since 1970; 0: keep for ever */
+    double events_before, superseded_before, exposures_before;
+};
+struct queue_copy {
+    int64_t exposure;
+    char sha256[65];
+    char name[QUEUE_NAME];
+};
+struct queue_pruned {
+    long events, jobs;         /* rows removed */
+    struct queue_copy *copies; /* of exposures that are gone now */
+    size_t n_copies;
+    int64_t events_until; /* in and out: where the next step goes on; 0 at first */
+    bool more;            /* another step has something to do */
+};
+/*
+ * One step of retention: superseded jobs and events are removed, exposures become `gone`.
+ * Kept whatever their age: the last event of a job and of an exposure, the newest version
+ * of anything, what another job reads, and exposures that a job may still read. Once the
+ * step is on the disk, the caller removes the copies from the spool.
+ * dry_run: all that would go, at once, and nothing does. queue_pruned_done frees *ret.
+ */
+int queue_prune(struct queue *q, const struct queue_prune_rules *rules, bool dry_run,
+                double now, struct queue_pruned *ret, struct err *err);
+void queue_pruned_done(struct queue_pruned *p);
+
+/* ---- what ought to be on the disk ---- */
+
+/* Copies of accepted and superseded exposures with a number above `after`, in order. */
+int queue_copies(struct queue *q, int64_t after, size_t limit, struct queue_copy **ret,
+                 size_t *ret_n, struct err *err);
+/* Do these bytes belong to an exposure: FILE_ACCEPTED (or superseded); FILE_GONE; or
+ * FILE_NEW, to none. */
+int queue_content_state(struct queue *q, const char *sha256, enum file_state *ret,
+                        struct err *err);
+/* The job that reduces an exposure; ret->id = 0: none, or superseded. */
+int queue_job_of_exposure(struct queue *q, int64_t exposure, struct queue_job *ret,
+                          struct err *err);
+
+struct queue_stored {
+    int64_t job;
+    char name[2 * QUEUE_NAME]; /* of the job */
+    char path[4096];
+    int64_t bytes;
+};
+/* Products of jobs that are done, after those of job `job` with path `path`. */
+int queue_stored_products(struct queue *q, int64_t job, const char *path, size_t limit,
+                          struct queue_stored **ret, size_t *ret_n, struct err *err);
+
+struct queue_place {
+    char program[16], group[QUEUE_NAME];
+};
+/* Where jobs have run that are neither done nor superseded. */
+int queue_places(struct queue *q, struct queue_place **ret, size_t *ret_n,
+                 struct err *err);
+
 #endif

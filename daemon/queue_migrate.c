@@ -22,6 +22,7 @@ static const char tables[] =
     " pattern_total INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     " accepted_at REAL NOT NULL, changed_at REAL NOT NULL) STRICT;"
     "CREATE UNIQUE INDEX exposure_content ON exposure(sha256) WHERE state <> 'gone';"
+    "CREATE INDEX exposure_gone ON exposure(sha256) WHERE state = 'gone';"
     "CREATE INDEX exposure_grp ON exposure(grp, base, id);"
     "CREATE INDEX exposure_base ON exposure(base, program);"
     "CREATE INDEX exposure_changed ON exposure(state, changed_at);"

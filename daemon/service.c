@@ -221,6 +221,7 @@ static int make_socket_folder(const struct service *s, struct err *err)
 
 static void release(struct service *s)
 {
+    care_close(s);
     queue_close(s->queue);
     references_close(s->references);
     for (size_t i = 0; i < s->n_unsaved; i++) {
@@ -268,6 +269,7 @@ int service_run(const struct config *config, executor_run run, bool once,
     code = code ? code : open_queue(s, err);
     code = code ? code : open_workers(s, run, err);
     code = code ? code : open_doors(s, err);
+    code = code ? code : care_open(s, err);
     if (code) {
         service_close(s);
     } else {

@@ -7,6 +7,8 @@
 #include "daemon/executor.h"
 #include "daemon/inbox.h"
 #include "daemon/queue.h"
+#include "daemon/reconcile.h"
+#include "daemon/retention.h"
 #include "daemon/spool.h"
 #include "daemon/status.h"
 #include "daemon/work.h"
@@ -61,6 +63,13 @@ struct service {
         char *error;   /* why the file was refused, or NULL */
         char *restart; /* names of keys that wait for a restart, or NULL */
     } reload;
+    struct { /* care.c */
+        struct reconcile reconcile;
+        char *exposures;      /* folder of copies */
+        double next_prune;    /* s since 1970 */
+        int64_t events_until; /* retention under way */
+        struct retention_sum pruned;
+    } care;
     struct {             /* health.c; s of the monotonic clock */
         double interval; /* of WATCHDOG=1; 0: nobody listens */
         double next_pet, next_status, next_extension;
@@ -82,6 +91,15 @@ void service_trouble(struct service *s, const char *fmt, ...)
 bool service_plan(struct service *s);
 /* The same at once, without waiting for quietness. */
 bool service_combine(struct service *s);
+
+/* ---- care.c ---- */
+
+/* Before anything runs: dead part files go, and the comparison of queue and disk begins. */
+int care_open(struct service *s, struct err *err);
+/* The next slice of it, or of retention when that is due. */
+void care_tick(struct service *s, double now);
+bool care_is_done(const struct service *s); /* the comparison */
+void care_close(struct service *s);
 
 /* Close everything, so that the loop ends. */
 void service_close(struct service *s);

@@ -116,12 +116,14 @@ void signals_on_tick(uv_timer_t *timer)
         return;
     }
     intake_tick(s);
+    care_tick(s, now);
     bool planned = service_plan(s);
     if (s->next_retry > 0 && now >= s->next_retry &&
         queue_wake_deferred(s->queue, now, &s->next_retry, &err)) {
         service_trouble(s, "cannot queue deferred jobs, trying again: %s", err.message);
     }
-    if (s->once && planned && is_idle(s) && service_combine(s) && is_idle(s)) {
+    if (s->once && planned && care_is_done(s) && is_idle(s) && service_combine(s) &&
+        is_idle(s)) {
         signals_stop(s);
     }
     service_dispatch(s);
