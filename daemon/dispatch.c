@@ -28,7 +28,8 @@ static void sweep(struct service *s, const struct queue_job *row, int attempt)
 }
 
 /* One line of what happened; r->err.message and, of a crash, where. */
-static void describe(const struct executor_report *r, char *ret, size_t room)
+static void describe(const struct service *s, const struct executor_report *r,
+                     const struct queue_job *row, char *ret, size_t room)
 {
     char where[300];
     crash_summary(r->backtrace, where, sizeof where);
@@ -38,8 +39,12 @@ static void describe(const struct executor_report *r, char *ret, size_t room)
     } else if (r->code == ERR_CANCELLED) {
         snprintf(ret, room, "stopped");
     } else {
-        snprintf(ret, room, "%.1000s%s%s", r->err.message, *where ? ", in " : "",
-                 where);
+        int n = snprintf(ret, room, "%.1000s%s%s", r->err.message,
+                         *where ? ", in " : "", where);
+        if (r->died && n >= 0 && (size_t)n < room) {
+            snprintf(ret + n, room - (size_t)n, "; see %s/%s.crash.txt",
+                     s->manifests_folder, row->name);
+        }
     }
 }
 
@@ -63,7 +68,7 @@ static int record(struct service *s, const struct executor_report *r,
     struct queue_change change = {.count_failure = o.count_failure,
                                   .count_crash = o.count_crash};
     if (r->code) {
-        describe(r, message, sizeof message);
+        describe(s, r, ret_job, message, sizeof message);
         change.not_before = to == JOB_DEFERRED ? service_now() + o.wait : 0;
         change.message = message;
         change.error = err_name(r->code);
@@ -92,14 +97,13 @@ out:
     return queue_commit(s->queue, err);
 }
 
-/* What a dead process has left: its part files go, its backtrace stays. */
+/* Beside the manifest, where ifuctl show names it. */
 static void keep_crash(struct service *s, const struct executor_report *r,
                        const struct queue_job *row)
 {
     struct err err = {0};
     char message[1400];
-    sweep(s, row, row->attempt);
-    describe(r, message, sizeof message);
+    describe(s, r, row, message, sizeof message);
     if (crash_keep(s->manifests_folder, row->name, row->attempt, message, r->backtrace,
                    &err)) {
         service_trouble(s, "cannot keep the backtrace of %s: %s", row->name,
@@ -117,6 +121,9 @@ static bool ended(struct service *s, struct executor_report *r)
                         err.message);
         return false;
     }
+    if (r->isolated && r->code) {
+        sweep(s, &job, job.attempt); /* a process that was killed cannot */
+    }
     if (r->died) {
         keep_crash(s, r, &job);
     }
@@ -130,7 +137,7 @@ static bool ended(struct service *s, struct executor_report *r)
                   job.name);
     } else {
         char message[1400];
-        describe(r, message, sizeof message);
+        describe(s, r, &job, message, sizeof message);
         about.stage = r->result.failed_stage;
         log_event(LOG_LEVEL_ERROR, id, &about, "job %s %s at stage %s: %s", job.name,
                   job_state_name(job.state), *about.stage ? about.stage : "-", message);

@@ -61,6 +61,9 @@ _Noreturn static void abandon(struct service *s)
     _exit(1);
 }
 
+/* After the grace the executor kills what is isolated; its end is waited for. */
+#define KILL_SECONDS 2.0
+
 static void go_on_stopping(struct service *s, double now)
 {
     double grace = params_real(s->config->values, "job_grace_seconds");
@@ -71,7 +74,7 @@ static void go_on_stopping(struct service *s, double now)
                  spool_quiet(s->spool) == 0;
     if (still && (s->n_unsaved == 0 || now >= s->stop_at)) {
         service_close(s);
-    } else if (now >= s->stop_at + grace) {
+    } else if (now >= s->stop_at + grace + KILL_SECONDS) {
         abandon(s);
     }
 }
