@@ -89,6 +89,8 @@ $(B)/tests/fault/%.so: tests/fault/%.c Makefile
 	@echo "CC $<"
 	@$(CC) $(CPPFLAGS) -std=c17 -O1 -g $(WARN) $(WERROR) -fPIC -shared -o $@ $< -ldl
 
+MANS    := $(patsubst docs/man/%.in,$(B)/man/%,$(wildcard docs/man/*.in))
+
 tests: $(TESTS) $(BINS) $(FAULTS)
 
 # One program for all targets of tests/fuzz; SANITIZE=fuzz
@@ -97,7 +99,8 @@ $(B)/fuzz: $(FUZZOBJ) $(LIB)
 	@echo "LD $@"
 	@$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(FUZZOBJ) $(LIB) $(LDLIBS)
 
-check: tests
+check: tests $(MANS)
+	@scripts/check-man $(MANS)
 	@scripts/doc-parameters --check $(B)/bin/ifurun
 	@$(B)/bin/ifud --config config/ifud.json --check-config
 	@scripts/run-tests $(B) $(TESTS)
@@ -125,20 +128,26 @@ format:
 DOCDIR  := $(PREFIX)/share/doc/ifud
 MANDIR  := $(PREFIX)/share/man
 COMPDIR := $(PREFIX)/share/bash-completion/completions
-MANPAGES := $(wildcard docs/man/*.[1-8])
-# cli/<program>.bash completes the words of <program>
-COMPLETIONS := $(wildcard cli/*.bash)
+# cli/ifuctl.bash completes the words of these
+COMPLETIONS := ifuctl ifurun ifud
 UNITDIR := $(PREFIX)/lib/systemd
 INSTALL_DATA = install -D -m 644
 # The unit names the places where things are installed.
 UNIT     = sed -e 's|@BINDIR@|$(PREFIX)/bin|' -e 's|@CONFDIR@|$(SYSCONFDIR)/ifud|' -e 's|@DOCDIR@|$(DOCDIR)|'
 
-install: all
+# Manual pages: what the programs say of themselves is filled in (scripts/make-man).
+$(B)/man/%: docs/man/%.in scripts/make-man VERSION $(BINS)
+	@mkdir -p $(@D)
+	@scripts/make-man $(B)/bin $< >$@.part && mv $@.part $@
+
+man: $(MANS)
+
+install: all man
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR)/system $(DESTDIR)$(DOCDIR)
 	install -m 755 $(BINS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 README.md $(wildcard docs/*.*) $(DESTDIR)$(DOCDIR)
-	$(foreach m,$(MANPAGES),$(INSTALL_DATA) $(m) $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) true
-	$(foreach c,$(COMPLETIONS),$(INSTALL_DATA) $(c) $(DESTDIR)$(COMPDIR)/$(basename $(notdir $(c))) &&) true
+	$(foreach m,$(MANS),$(INSTALL_DATA) $(m) $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) true
+	$(foreach c,$(COMPLETIONS),$(INSTALL_DATA) cli/ifuctl.bash $(DESTDIR)$(COMPDIR)/$(c) &&) true
 	$(UNIT) systemd/ifud.service >$(DESTDIR)$(UNITDIR)/system/ifud.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/system/ifud.service
 	$(INSTALL_DATA) systemd/ifud.catalog $(DESTDIR)$(UNITDIR)/catalog/ifud.catalog
@@ -151,13 +160,13 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(BINS)))
 	rm -f $(DESTDIR)$(UNITDIR)/system/ifud.service $(DESTDIR)$(UNITDIR)/catalog/ifud.catalog
 	rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/ifud.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/ifud.conf
-	rm -f $(foreach m,$(MANPAGES),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
-	rm -f $(addprefix $(DESTDIR)$(COMPDIR)/,$(basename $(notdir $(COMPLETIONS))))
+	rm -f $(foreach m,$(MANS),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
+	rm -f $(addprefix $(DESTDIR)$(COMPDIR)/,$(COMPLETIONS))
 	rm -rf $(DESTDIR)$(DOCDIR)
 
 clean:
 	rm -rf build build-asan build-tsan build-fuzz build-analyze build-analyze.log
 
-.PHONY: all tests check asan tsan lint lint-fast format install uninstall clean
+.PHONY: all tests check man asan tsan lint lint-fast format install uninstall clean
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
