@@ -12,7 +12,7 @@
 
 #define MAX_RUNNING 256
 #define INTAKE_LIMIT 600.0 /* s without a byte read or written */
-#define NOW 1e-9           /* s: any time is too long */
+#define STILL_SECONDS 5.0  /* the loop says so if it stood still for longer */
 #define STATUS_SECONDS 2.0
 /* While it stops the manager waits this much longer each time it is told to. */
 #define EXTENSION_SECONDS 20
@@ -120,6 +120,11 @@ void health_ready(struct service *s)
 void health_tick(struct service *s)
 {
     double now = clock_s();
+    if (s->health.last_tick > 0 && now - s->health.last_tick > STILL_SECONDS) {
+        log_warning("the loop stood still for %.1f s: a slow disk, or a busy machine",
+                    now - s->health.last_tick);
+    }
+    s->health.last_tick = now;
     pet(s, now);
     if (now >= s->health.next_status) {
         say_status(s);

@@ -72,7 +72,7 @@ struct service {
     } care;
     struct {             /* health.c; s of the monotonic clock */
         double interval; /* of WATCHDOG=1; 0: nobody listens */
-        double next_pet, next_status, next_extension;
+        double last_tick, next_pet, next_status, next_extension;
         bool stalled;
         char status[256]; /* the last STATUS= */
     } health;

@@ -6,6 +6,9 @@
 #include "daemon/notify.h"
 #include "daemon/service_state.h"
 
+/* The executor kills processes after the grace; they are gone within this. */
+#define KILL_SECONDS 2.0
+
 /* Nothing to take in, nothing to run. */
 static bool is_idle(struct service *s)
 {

@@ -322,6 +322,24 @@ START_TEST(test_lifecycle_stop_is_bounded)
 }
 END_TEST
 
+/* A job's own process can be killed: then the end is a clean one. */
+START_TEST(test_lifecycle_stop_kills_a_process_that_hangs)
+{
+    start_with("\"stop_seconds\": 0.3, \"job_grace_seconds\": 0.5, "
+               "\"executor\": \"child\"");
+    start_hanging();
+    double begin = seconds();
+    ck_assert_int_eq(kill(d.pid, SIGTERM), 0);
+    int status = ended();
+    ck_assert_double_lt(seconds() - begin, 10);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
+    ck_assert(logged("stopped, will run again"));
+    daemon_child_start(&d);
+    daemon_child_until(&d, "jobs.held", 1);
+    daemon_child_stop(&d);
+}
+END_TEST
+
 START_TEST(test_lifecycle_second_signal_stops_at_once)
 {
     start_with("\"stop_seconds\": 3600, \"job_grace_seconds\": 0.3");
@@ -494,6 +512,7 @@ int main(void)
     tcase_add_test(t, test_lifecycle_stalled_worker_without_manager_aborts);
     tcase_add_test(t, test_lifecycle_stalled_loop_is_silent);
     tcase_add_test(t, test_lifecycle_stop_is_bounded);
+    tcase_add_test(t, test_lifecycle_stop_kills_a_process_that_hangs);
     tcase_add_test(t, test_lifecycle_second_signal_stops_at_once);
     tcase_add_test(t, test_lifecycle_reload_takes_what_may_change);
     tcase_add_test(t, test_lifecycle_bad_configuration_leaves_the_old_one);
