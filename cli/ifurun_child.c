@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <execinfo.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -129,10 +130,22 @@ const struct job_events *ifurun_child_events(void)
     return &events;
 }
 
+/* Where memory runs out the kernel shall take this process, not the daemon. */
+static void offer_to_the_kernel(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        if (write(fd, "500", 3) < 0) { /* not allowed: as it was */
+        }
+        close(fd);
+    }
+}
+
 int ifurun_child_begin(int fd, struct err *err)
 {
     struct pollfd reader = {.fd = fd};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    offer_to_the_kernel();
     if (poll(&reader, 1, 0) < 0 || reader.revents & (POLLERR | POLLHUP | POLLNVAL)) {
         return err_set(err, reader.revents & POLLNVAL ? ERR_PARAM : ERR_CANCELLED,
                        "--report-fd %d: nobody reads it", fd);
