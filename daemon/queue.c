@@ -102,7 +102,9 @@ static int open_to_write(struct queue *q, struct err *err)
     code = code ? code
                 : sql_exec(q,
                            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                           "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
+                           "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
+                           /* a full or locked /tmp is no reason to stop */
+                           "PRAGMA temp_store = MEMORY;",
                            err);
     code = code ? code : check_file(q, err);
     if (!code && version > 0 && version < QUEUE_SCHEMA) {

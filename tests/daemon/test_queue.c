@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "daemon/queue.h"
+#include "daemon/queue_sql.h"
 
 static char folder[64], path[96];
 static struct queue *q;
@@ -297,6 +298,18 @@ START_TEST(test_queue_counts_files)
 }
 END_TEST
 
+/* A transaction with savepoints would write to /tmp, which may be full or read-only. */
+START_TEST(test_queue_needs_no_temporary_files)
+{
+    sqlite3_stmt *st;
+    ck_assert_int_eq(sqlite3_prepare_v2(q->db, "PRAGMA temp_store", -1, &st, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
+    ck_assert_int_eq(sqlite3_column_int(st, 0), 2); /* MEMORY */
+    sqlite3_finalize(st);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("queue");
@@ -311,6 +324,7 @@ int main(void)
     tcase_add_test(t, test_queue_versions_inputs_and_products);
     tcase_add_test(t, test_queue_newer_schema_and_junk_are_refused);
     tcase_add_test(t, test_queue_counts_files);
+    tcase_add_test(t, test_queue_needs_no_temporary_files);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
