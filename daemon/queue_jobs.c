@@ -84,12 +84,13 @@ int queue_find_job(struct queue *q, const char *name, struct queue_job *ret,
                            number);
         code = code ? code : first_job(q, st, &j, err);
     }
-    if (!code && !j.id) { /* the newest of these products */
+    static const char *const recipes[] = {"spec2", "spec3"};
+    for (int i = 0; i < 2 && !code && !j.id; i++) { /* the newest of these products */
         code = sql_prepare(q, &st, err,
                            "SELECT " QUEUE_JOB_COLUMNS " FROM job"
-                           " WHERE recipe IN ('spec2', 'spec3') AND base = ?"
-                           " ORDER BY id DESC LIMIT 1",
-                           "s", name);
+                           " WHERE recipe = ? AND base = ?"
+                           " ORDER BY version DESC LIMIT 1",
+                           "ss", recipes[i], name);
         code = code ? code : first_job(q, st, &j, err);
     }
     if (!code && !j.id) {

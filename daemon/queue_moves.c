@@ -126,9 +126,11 @@ int queue_wake_deferred(struct queue *q, double now, double *ret_next, struct er
     sqlite3_stmt *st;
     int64_t *ids;
     size_t n;
-    int code = sql_prepare(
-        q, &st, err, "SELECT id FROM job WHERE state = 'deferred' AND not_before <= ?",
-        "d", now);
+    int code =
+        sql_prepare(q, &st, err,
+                    "SELECT id FROM job INDEXED BY job_due WHERE state = 'deferred'"
+                    " AND not_before <= ?",
+                    "d", now);
     code = code ? code : sql_rows(q, st, sizeof *ids, read_id, &ids, &n, err);
     if (code) {
         return code;
@@ -142,7 +144,8 @@ int queue_wake_deferred(struct queue *q, double now, double *ret_next, struct er
     free(ids);
     code = code ? code
                 : sql_prepare(q, &st, err,
-                              "SELECT not_before FROM job WHERE state = 'deferred'"
+                              "SELECT not_before FROM job INDEXED BY job_due"
+                              " WHERE state = 'deferred'"
                               " ORDER BY not_before LIMIT 1",
                               "");
     if (code) {

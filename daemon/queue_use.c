@@ -19,60 +19,68 @@ static void read_candidate(sqlite3_stmt *st, void *row)
     c->started_at = sqlite3_column_double(st, 4);
 }
 
-/* From each (program, priority) to the next by the index job_queued: no other row is
- * read. */
-int queue_candidates(struct queue *q, struct queue_candidate **ret, size_t *ret_n,
-                     struct err *err)
+#define FIRST_QUEUED(BEYOND)                                                           \
+    "SELECT id, program, priority, queued_at, coalesce((SELECT started_at FROM class " \
+    "c"                                                                                \
+    " WHERE c.program = job.program AND c.priority = job.priority), 0.0)"              \
+    " FROM job INDEXED BY job_queued WHERE state = 'queued' AND " BEYOND               \
+    " ORDER BY program, priority, queued_at LIMIT 1"
+
+/* The first of the next class: a higher priority of the same program, or else the next
+ * program. ret->id = 0: there is none. */
+static int next_class(struct queue *q, const struct queue_candidate *last,
+                      struct queue_candidate *ret, struct err *err)
 {
-    struct queue_candidate *all = NULL;
-    size_t n = 0, room = 0;
-    char program[16] = "";
-    int64_t priority = INT64_MIN;
-    for (;;) {
+    *ret = (struct queue_candidate){0};
+    for (int i = *last->program ? 0 : 1; i < 2 && !ret->id; i++) {
         sqlite3_stmt *st;
-        int code =
-            sql_prepare(q, &st, err,
-                        "SELECT id, program, priority, queued_at, coalesce((SELECT"
-                        " started_at FROM class c WHERE c.program = job.program"
-                        " AND c.priority = job.priority), 0.0) FROM job"
-                        " WHERE state = 'queued'"
-                        " AND (program, priority) > (?, ?)"
-                        " ORDER BY program, priority, queued_at, id LIMIT 1",
-                        "si", program, priority);
-        if (!code && n == room) {
-            room = room ? 2 * room : 16;
-            struct queue_candidate *more = mem_realloc(all, room, sizeof *more, err);
-            if (more) {
-                all = more;
-            } else {
-                sql_done(q, st);
-                code = ERR_NOMEM;
-            }
-        }
+        int code = i == 0 ? sql_prepare(q, &st, err,
+                                        FIRST_QUEUED("program = ? AND priority > ?"),
+                                        "si", last->program, (int64_t)last->priority)
+                          : sql_prepare(q, &st, err, FIRST_QUEUED("program > ?"), "s",
+                                        last->program);
         if (code) {
-            free(all);
             return code;
         }
         int rc = sqlite3_step(st);
         if (rc == SQLITE_ROW) {
-            all[n] = (struct queue_candidate){0};
-            read_candidate(st, &all[n]);
-            memcpy(program, all[n].program, sizeof program);
-            priority = all[n++].priority;
-        } else if (rc != SQLITE_DONE) {
-            code = sql_fail(q, err);
+            read_candidate(st, ret);
         }
+        code = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : sql_fail(q, err);
         sql_done(q, st);
         if (code) {
-            free(all);
             return code;
         }
-        if (rc == SQLITE_DONE) {
-            *ret = all;
-            *ret_n = n;
-            return 0;
-        }
     }
+    return 0;
+}
+
+/* From class to class by the index: no other row is read. */
+int queue_candidates(struct queue *q, struct queue_candidate **ret, size_t *ret_n,
+                     struct err *err)
+{
+    struct queue_candidate *all = NULL, last = {0}, next;
+    size_t n = 0, room = 0;
+    int code;
+    while (!(code = next_class(q, &last, &next, err)) && next.id) {
+        if (n == room) {
+            room = room ? 2 * room : 16;
+            struct queue_candidate *more = mem_realloc(all, room, sizeof *more, err);
+            if (!more) {
+                code = ERR_NOMEM;
+                break;
+            }
+            all = more;
+        }
+        all[n++] = last = next;
+    }
+    if (code) {
+        free(all);
+        return code;
+    }
+    *ret = all;
+    *ret_n = n;
+    return 0;
 }
 
 /* ---- shares ---- */
