@@ -32,13 +32,15 @@ static int next_class(struct queue *q, const struct queue_candidate *last,
                       struct queue_candidate *ret, struct err *err)
 {
     *ret = (struct queue_candidate){0};
-    for (int i = *last->program ? 0 : 1; i < 2 && !ret->id; i++) {
+    for (int i = last->id ? 0 : 2; i < (last->id ? 2 : 3) && !ret->id; i++) {
         sqlite3_stmt *st;
-        int code = i == 0 ? sql_prepare(q, &st, err,
-                                        FIRST_QUEUED("program = ? AND priority > ?"),
-                                        "si", last->program, (int64_t)last->priority)
-                          : sql_prepare(q, &st, err, FIRST_QUEUED("program > ?"), "s",
-                                        last->program);
+        int code =
+            i == 0
+                ? sql_prepare(q, &st, err, FIRST_QUEUED("program = ? AND priority > ?"),
+                              "si", last->program, (int64_t)last->priority)
+            : i == 1 ? sql_prepare(q, &st, err, FIRST_QUEUED("program > ?"), "s",
+                                   last->program)
+                     : sql_prepare(q, &st, err, FIRST_QUEUED("program >= ''"), "");
         if (code) {
             return code;
         }
