@@ -54,7 +54,7 @@ BINS    := $(patsubst %.c,$(B)/bin/%,$(notdir $(MAINS)))
 TESTSRC := $(sort $(shell find tests -name 'test_*.c'))
 TESTS   := $(TESTSRC:%.c=$(B)/%)
 # libraries for LD_PRELOAD that break things on purpose
-FAULTSRC := tests/fault/poison.c
+FAULTSRC := tests/fault/poison.c tests/fault/shim.c
 FAULTS  := $(FAULTSRC:%.c=$(B)/%.so)
 HELPSRC := $(filter-out $(TESTSRC) $(FAULTSRC),$(sort $(shell find tests -name '*.c')))
 HELPOBJ := $(HELPSRC:%.c=$(B)/%.o)
@@ -84,7 +84,7 @@ $(B)/tests/%: $(B)/tests/%.o $(HELPOBJ) $(LIB)
 	@$(CC) $(LDFLAGS) -o $@ $< $(HELPOBJ) $(LIB) $(shell pkg-config --libs check) $(LDLIBS)
 
 # never sanitized: they are loaded before everything else
-$(B)/tests/fault/%.so: tests/fault/%.c Makefile
+$(B)/tests/fault/%.so: tests/fault/%.c tests/fault/shim.h Makefile
 	@mkdir -p $(@D)
 	@echo "CC $<"
 	@$(CC) $(CPPFLAGS) -std=c17 -O1 -g $(WARN) $(WERROR) -fPIC -shared -o $@ $< -ldl

@@ -20,6 +20,7 @@
 #include "daemon/service_state.h"
 
 #define TICK_MS 200
+#define TICK_ONCE_MS 20   /* whoever runs it once waits for its end */
 #define LOCK_SECONDS 30   /* for the last job of a daemon that died */
 #define PLAN_SECONDS 0.05 /* at a time */
 
@@ -273,7 +274,8 @@ int service_run(const struct config *config, executor_run run, bool once,
     if (code) {
         service_close(s);
     } else {
-        uv_timer_start(&s->tick, signals_on_tick, TICK_MS, TICK_MS);
+        uint64_t tick = once ? TICK_ONCE_MS : TICK_MS;
+        uv_timer_start(&s->tick, signals_on_tick, tick, tick);
         log_event(
             LOG_LEVEL_INFO, message_id(MESSAGE_READY), NULL,
             "ifud %s ready: inbox %s, products %s, workers %d, threads of each %d",

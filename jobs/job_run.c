@@ -94,8 +94,10 @@ static int check_input(struct job_context *c, const struct job_input *input,
 static int begin(struct job_context *c, struct err *err)
 {
     const struct job *job = c->job;
+    struct job told = *job;
     int code = 0;
-    c->manifest = job_to_json(job, err);
+    told.attempt = 1; /* the products are the same, however often it was tried */
+    c->manifest = job_to_json(&told, err);
     if (!c->manifest) {
         return ERR_NOMEM;
     }

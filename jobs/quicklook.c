@@ -2,10 +2,12 @@
 
 #include <cairo.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "common/base/mem.h"
 #include "common/data/cube_collapse.h"
 #include "common/data/dq.h"
@@ -513,25 +515,34 @@ static int draw(cairo_t *cr, const struct cube *c, const struct spectrum *s,
     return code;
 }
 
-static cairo_status_t write_bytes(void *file, const unsigned char *data, unsigned int n)
+static cairo_status_t write_bytes(void *fd, const unsigned char *data, unsigned int n)
 {
-    return fwrite(data, 1, n, file) == n ? CAIRO_STATUS_SUCCESS
-                                         : CAIRO_STATUS_WRITE_ERROR;
+    while (n > 0) {
+        ssize_t m = write(*(const int *)fd, data, n);
+        if (m < 0 && errno != EINTR) {
+            return CAIRO_STATUS_WRITE_ERROR;
+        }
+        data += m > 0 ? m : 0;
+        n -= m > 0 ? (unsigned int)m : 0;
+    }
+    return CAIRO_STATUS_SUCCESS;
 }
 
 static int save(cairo_surface_t *surface, const char *path, struct err *err)
 {
-    FILE *f = fopen(path, "wb");
-    if (!f) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) {
         return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
     }
     errno = 0;
-    cairo_status_t status = cairo_surface_write_to_png_stream(surface, write_bytes, f);
-    bool closed = fclose(f) == 0;
+    cairo_status_t status =
+        cairo_surface_write_to_png_stream(surface, write_bytes, &fd);
+    int why = errno;
+    bool closed = close(fd) == 0;
     if (status == CAIRO_STATUS_SUCCESS && closed) {
         return 0;
     }
-    int why = errno;
+    why = why ? why : errno;
     remove(path);
     return err_set(err, status == CAIRO_STATUS_NO_MEMORY ? ERR_NOMEM : ERR_IO, "%s: %s",
                    path, why ? strerror(why) : cairo_status_to_string(status));
