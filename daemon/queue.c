@@ -50,7 +50,8 @@ static void disconnect(struct queue *q)
 }
 
 /* What is there, seen by a connection that cannot change it: a newer queue stays as it
- * is, to the last byte. *ret = 0 if there is nothing. */
+ * is, to the last byte. *ret = 0 if there is nothing, or nothing that can be read before
+ * what a death left half done is rolled back. */
 static int look(struct queue *q, int64_t *ret, struct err *err)
 {
     struct stat st;
@@ -60,6 +61,9 @@ static int look(struct queue *q, int64_t *ret, struct err *err)
     }
     int code = connect(q, SQLITE_OPEN_READONLY, err);
     code = code ? code : version_of(q, ret, err);
+    if (code && q->db && sqlite3_extended_errcode(q->db) == SQLITE_READONLY_ROLLBACK) {
+        code = 0;
+    }
     disconnect(q);
     return code;
 }
@@ -106,6 +110,7 @@ static int open_to_write(struct queue *q, struct err *err)
                            /* a full or locked /tmp is no reason to stop */
                            "PRAGMA temp_store = MEMORY;",
                            err);
+    code = code ? code : version_of(q, &version, err);
     code = code ? code : check_file(q, err);
     if (!code && version > 0 && version < QUEUE_SCHEMA) {
         code = keep_old(q, version, err);

@@ -1,9 +1,11 @@
 #include "common/base/path.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "common/base/mem.h"
 
 #define NAME_MAX_BYTES 200
@@ -92,6 +94,26 @@ void path_show(const char *name, char *ret, size_t size)
     ret[n] = '\0';
 }
 
+/* A new folder's name is on the disk once the folder that holds it is synced. If it
+ * cannot be, the folder goes again, so that the next attempt syncs it. */
+static int sync_new_folder(const char *path, struct err *err)
+{
+    char *parent = path_folder(path, err);
+    if (!parent) {
+        return ERR_NOMEM;
+    }
+    int code = 0, fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd)) {
+        code = err_set(err, ERR_IO, "%s: cannot sync: %s", parent, strerror(errno));
+        rmdir(path);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    free(parent);
+    return code;
+}
+
 int path_make_folder(const char *path, mode_t mode, struct err *err)
 {
     char *p = mem_strdup(path, err);
@@ -115,6 +137,8 @@ int path_make_folder(const char *path, mode_t mode, struct err *err)
             } else if (!S_ISDIR(st.st_mode)) {
                 code = err_set(err, ERR_IO, "%s: not a folder", p);
             }
+        } else {
+            code = sync_new_folder(p, err);
         }
         p[i] = kept;
     }

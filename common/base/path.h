@@ -38,8 +38,8 @@ size_t path_slug(const char *text, char *ret, size_t size);
  * cut to fit `size`. */
 void path_show(const char *name, char *ret, size_t size);
 
-/* Create a folder and those above it (mode less umask). One that exists is fine;
- * ERR_IO names what is in the way. */
+/* Create a folder and those above it (mode less umask); each new name is synced. One that
+ * exists is fine; ERR_IO names what is in the way. */
 int path_make_folder(const char *path, mode_t mode, struct err *err);
 
 #endif

@@ -107,6 +107,31 @@ START_TEST(test_queue_migrate_is_refused_to_readers)
 }
 END_TEST
 
+/* A queue is made in rollback mode: a death there leaves a journal beside it. */
+START_TEST(test_queue_opens_after_a_death_while_it_was_made)
+{
+    /* magic, no pages, nonce, the file had 0 pages before, sector and page size */
+    static const unsigned char journal[512] = {
+        0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7, 0, 0, 0, 0, 1,    2,
+        3,    4,    0,    0,    0,    0,    0,    0,    2, 0, 0, 0, 0x10, 0};
+    char name[4096];
+    size_t n;
+    support_ok(queue_open(path, QUEUE_WRITE, &q, &err), &err);
+    queue_close(q);
+    q = NULL;
+    char *data = support_read_file(path, &n);
+    ck_assert_uint_gt(n, 4096);
+    support_write_file(path, data, 4096); /* its first page alone was written */
+    free(data);
+    snprintf(name, sizeof name, "%s-journal", path);
+    support_write_file(name, journal, sizeof journal);
+    support_ok(queue_open(path, QUEUE_WRITE, &q, &err), &err);
+    struct queue_counts c;
+    support_ok(queue_count(q, &c, &err), &err);
+    ck_assert_int_eq(c.accepted, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("queue_migrate");
@@ -114,6 +139,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_queue_migrate_keeps_rows_and_a_copy);
     tcase_add_test(t, test_queue_migrate_is_refused_to_readers);
+    tcase_add_test(t, test_queue_opens_after_a_death_while_it_was_made);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
