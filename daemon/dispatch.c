@@ -219,8 +219,8 @@ static int start_job(struct service *s, const struct queue_job *next, struct err
     if (code) {
         return code;
     }
-    if (suspect) {
-        sweep(s, &row, 0); /* of the attempt that died with the daemon */
+    if (row.attempt > 1) {
+        sweep(s, &row, 0); /* of attempts that died, or could not remove them */
     }
     struct executor_report failed = {.id = row.id, .suspect = suspect};
     failed.code =

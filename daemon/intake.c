@@ -16,7 +16,7 @@
  * whole batch, then the names go.
  */
 
-#define RETRY_INTAKE_SECONDS 10.0
+#define RETRY_INTAKE_SECONDS 10.0 /* or retry_seconds, if that is less */
 #define NOTES_AT_ONCE 500
 
 /* What became of a file that is no exposure, until it is in a row. */
@@ -303,6 +303,12 @@ static void clear(struct service *s, const struct spool_result *r,
     }
 }
 
+static double retry_seconds(const struct service *s)
+{
+    double wait = params_real(s->config->values, "retry_seconds");
+    return wait < RETRY_INTAKE_SECONDS ? wait : RETRY_INTAKE_SECONDS;
+}
+
 static void finish_one(struct service *s, const struct spool_result *r,
                        const struct taken *taken)
 {
@@ -314,7 +320,7 @@ static void finish_one(struct service *s, const struct spool_result *r,
         }
         service_trouble(s, "cannot accept %s, trying again: %s", r->shown,
                         taken->err.message);
-        inbox_again(s->inbox, r->name, RETRY_INTAKE_SECONDS);
+        inbox_again(s->inbox, r->name, retry_seconds(s));
         break;
     case SPOOL_CHANGED:
         inbox_again(s->inbox, r->name, 0);
@@ -330,7 +336,7 @@ static void finish_one(struct service *s, const struct spool_result *r,
     case SPOOL_TROUBLE:
         service_trouble(s, "cannot take in %s, trying again: %s", r->shown,
                         r->err.message);
-        inbox_again(s->inbox, r->name, RETRY_INTAKE_SECONDS);
+        inbox_again(s->inbox, r->name, retry_seconds(s));
         break;
     }
 }

@@ -161,6 +161,15 @@ static bool is_there(int dir, const char *name)
     return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* A rejected file of that name, that is, with a reason of its own? Else it is a reason
+ * whose file a death kept from coming: it is written anew. */
+static bool is_file_of_its_own(int dir, const char *note)
+{
+    char of_note[MAX_UNIQUE + 20];
+    snprintf(of_note, sizeof of_note, "%s.why.json", note);
+    return is_there(dir, note) && is_there(dir, of_note);
+}
+
 /* A name that is free in the folder, as is that of its reason: with a number, later with
  * the time. */
 static void find_free(int dir, const char *tamed, char ret[MAX_UNIQUE],
@@ -178,7 +187,7 @@ static void find_free(int dir, const char *tamed, char ret[MAX_UNIQUE],
                      t.tv_nsec);
         }
         snprintf(ret_note, MAX_UNIQUE + 10, "%s.why.json", ret);
-        if (!is_there(dir, ret) && !is_there(dir, ret_note)) {
+        if (!is_there(dir, ret) && !is_file_of_its_own(dir, ret_note)) {
             return;
         }
     }

@@ -184,9 +184,15 @@ char *spool_path(const struct spool *s, const char *sha256, const char *name,
 void spool_forget(struct spool *s, const char *sha256, const char *name)
 {
     char *path = spool_path(s, sha256, name, NULL);
-    if (path) {
-        unlink(path);
+    char *folder = path ? path_folder(path, NULL) : NULL;
+    if (path && !unlink(path) && folder) {
+        int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0) { /* if it fails there is a spare copy, no more */
+            fsync(fd);
+            close(fd);
+        }
     }
+    free(folder);
     free(path);
 }
 

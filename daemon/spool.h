@@ -77,7 +77,8 @@ void spool_stop(struct spool *spool);
 /* Path of an accepted exposure; the caller frees. */
 char *spool_path(const struct spool *spool, const char *sha256, const char *name,
                  struct err *err);
-/* The same bytes were accepted under another name before: remove this copy's name. */
+/* The same bytes were accepted under another name before: remove this copy's name, for
+ * good before the file leaves the inbox. */
 void spool_forget(struct spool *spool, const char *sha256, const char *name);
 
 #endif

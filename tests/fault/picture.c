@@ -225,13 +225,15 @@ char *picture_check_committed(const char *disk)
 
 /* ---- pictures ---- */
 
-/* The names without the hashes. */
+/* The names without the hashes, and without what tells how a job's process died. */
 static char *names_of(char *text)
 {
     struct lines l = {0}, names = {0};
     split(text, &l);
     for (size_t i = 0; i < l.n; i++) {
-        add(&names, "%.*s", (int)(strrchr(l.line[i], ' ') - l.line[i]), l.line[i]);
+        if (!strstr(l.line[i], ".crash.txt")) {
+            add(&names, "%.*s", (int)(strrchr(l.line[i], ' ') - l.line[i]), l.line[i]);
+        }
         free(l.line[i]);
     }
     free(l.line);

@@ -64,10 +64,10 @@ static void make_config(struct workload *w, int child)
         " \"references_folder\": \"%s/references\", \"socket_path\": \"%s/run/s\","
         " \"settle_seconds\": 0.01, \"incomplete_seconds\": 0.05,"
         " \"rescan_seconds\": 0.5, \"retry_seconds\": 0.05, \"retry_limit\": 20,"
-        " \"threads_per_worker\": 1,"
+        " \"threads_per_worker\": 1, \"executor\": \"%s\", \"reserve_mb\": 0,"
         " \"spec2_settings\": [\"flat_field.skip=true\", "
         "\"extract_1d.skip=true\", " SETTINGS "], \"spec3_settings\": [" SETTINGS "]}",
-        w->disk, w->disk, w->disk, w->disk, w->top, w->top);
+        w->disk, w->disk, w->disk, w->disk, w->top, w->top, child ? "child" : "thread");
     support_write_file(w->config[child], text, (size_t)n);
 }
 
