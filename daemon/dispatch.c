@@ -317,7 +317,7 @@ const char *service_dispatch_blocked(const struct service *s)
 {
     return s->stopping   ? "the daemon is stopping"
            : s->draining ? "an operator drains it; ifuctl resume ends that"
-                         : "";
+                         : intake_reserve_low(s);
 }
 
 void dispatch_on_report(void *user)

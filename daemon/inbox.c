@@ -20,7 +20,7 @@
 
 #define SLICE_NS 5000000u /* of a listing, and of looking at what is due */
 #define NOTICES 32        /* buffers read before the loop goes on */
-#define LOST_MS 1000      /* a folder that is gone is looked for this often */
+#define CHECK_MS 1000     /* is the folder still there? */
 #define LATER_SECONDS 5.0 /* a file that was answered INBOX_LATER */
 
 /* A name is in the heap unless it is busy (offered). */
@@ -37,7 +37,7 @@ struct inbox {
     bool list_again; /* asked for while one was under way */
     bool lost;       /* the folder is not where it was */
     uv_poll_t poll;
-    uv_timer_t settle, rescan;
+    uv_timer_t settle, rescan, check;
     uv_idle_t idle; /* goes on with the listing */
     int open_handles;
     bool closing, full;
@@ -252,28 +252,35 @@ static int take_folder(struct inbox *in, struct err *err)
     return 0;
 }
 
-/* Is the folder still the one that is watched? If not, take the one that is there. */
-static bool find_folder(struct inbox *in)
+/* Is the folder at the path the one that is watched? A folder that is open here and
+ * removed gives no notice, nor does one that is mounted over. */
+static bool is_in_place(const struct inbox *in)
 {
     struct stat st;
+    return !in->lost && !stat(in->folder, &st) && st.st_dev == in->dir_st.st_dev &&
+           st.st_ino == in->dir_st.st_ino;
+}
+
+/* If it is not, take the one that is there. */
+static bool find_folder(struct inbox *in)
+{
     struct err err;
-    if (!in->lost && !stat(in->folder, &st) && st.st_dev == in->dir_st.st_dev &&
-        st.st_ino == in->dir_st.st_ino) {
+    if (is_in_place(in)) {
         return true;
     }
-    if (take_folder(in, &err)) {
-        if (!in->lost) {
-            in->lost = true;
-            set_rescan(in, LOST_MS);
-        }
-        in->o.trouble(in->o.user, err.message);
-        return false;
-    }
+    in->lost = take_folder(in, &err);
     if (in->lost) {
-        in->lost = false;
-        set_rescan(in, rescan_ms(in));
+        in->o.trouble(in->o.user, err.message);
     }
-    return true;
+    return !in->lost;
+}
+
+static void on_check(uv_timer_t *timer)
+{
+    struct inbox *in = timer->data;
+    if (!is_in_place(in)) {
+        inbox_rescan(in);
+    }
 }
 
 /* ---- listing ---- */
@@ -375,7 +382,6 @@ static bool read_notices(struct inbox *in, int limit)
                                                       IN_IGNORED | IN_UNMOUNT)) {
                 in->o.trouble(in->o.user, "the inbox folder was moved or removed");
                 in->lost = true;
-                set_rescan(in, LOST_MS);
                 rescan = true;
             } else if (e.wd == in->watch && e.len) {
                 notice(in, buffer + at + sizeof e);
@@ -524,10 +530,11 @@ void inbox_close(struct inbox *in)
 {
     if (in && !in->closing) {
         in->closing = true;
-        in->open_handles = 4;
+        in->open_handles = 5;
         uv_close((uv_handle_t *)&in->poll, on_closed);
         uv_close((uv_handle_t *)&in->settle, on_closed);
         uv_close((uv_handle_t *)&in->rescan, on_closed);
+        uv_close((uv_handle_t *)&in->check, on_closed);
         uv_close((uv_handle_t *)&in->idle, on_closed);
     }
 }
@@ -555,10 +562,13 @@ int inbox_open(uv_loop_t *loop, const struct inbox_options *options, struct inbo
     uv_poll_init(loop, &in->poll, in->notify);
     uv_timer_init(loop, &in->settle);
     uv_timer_init(loop, &in->rescan);
+    uv_timer_init(loop, &in->check);
     uv_idle_init(loop, &in->idle);
     in->poll.data = in->settle.data = in->rescan.data = in->idle.data = in;
+    in->check.data = in;
     uv_poll_start(&in->poll, UV_READABLE, on_notify);
     set_rescan(in, rescan_ms(in));
+    uv_timer_start(&in->check, on_check, CHECK_MS, CHECK_MS);
     *ret = in;
     inbox_rescan(in);
     return 0;
@@ -578,8 +588,6 @@ void inbox_retime(struct inbox *in, double settle_seconds, double incomplete_sec
     in->o.settle_seconds = settle_seconds;
     in->o.incomplete_seconds = incomplete_seconds;
     in->o.rescan_seconds = rescan_seconds;
-    if (!in->lost) {
-        set_rescan(in, rescan_ms(in));
-    }
+    set_rescan(in, rescan_ms(in));
     arm(in);
 }

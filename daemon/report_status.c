@@ -200,10 +200,14 @@ static void put_service(json_t *o, const struct report *r)
 static void put_blocked(json_t *o, const struct report *r)
 {
     json_t *list = json_array();
-    const char *why = r->live ? service_dispatch_blocked(r->live) : "";
-    if (*why) {
-        json_array_append_new(list,
-                              json_pack("{s:s,s:s}", "what", "dispatch", "why", why));
+    const char *const what[2] = {"intake", "dispatch"};
+    const char *why[2] = {r->live ? intake_blocked(r->live) : "",
+                          r->live ? service_dispatch_blocked(r->live) : ""};
+    for (int i = 0; i < 2; i++) {
+        if (*why[i]) {
+            json_array_append_new(
+                list, json_pack("{s:s,s:s}", "what", what[i], "why", why[i]));
+        }
     }
     report_put(o, "blocked", list);
 }

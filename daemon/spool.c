@@ -107,25 +107,31 @@ static void batch_free(struct batch *b)
     free(b);
 }
 
+/* One batch, so that the loop goes on between two. */
 static void on_wake(uv_async_t *wake)
 {
     struct spool *s = wake->data;
+    const struct spool_result *results[BATCH_FILES];
     pthread_mutex_lock(&s->lock);
     struct batch *b = s->ready;
-    s->ready = NULL;
-    s->ready_end = &s->ready;
-    pthread_mutex_unlock(&s->lock);
-    while (b) {
-        const struct spool_result *results[BATCH_FILES];
-        struct batch *next = b->next;
-        for (size_t i = 0; i < b->n; i++) {
-            results[i] = &b->works[i]->result;
-        }
-        s->busy -= b->n;
-        s->o.done(s->o.user, results, b->n);
-        batch_free(b);
-        b = next;
+    s->ready = b ? b->next : NULL;
+    if (!s->ready) {
+        s->ready_end = &s->ready;
     }
+    bool more = s->ready;
+    pthread_mutex_unlock(&s->lock);
+    if (more) {
+        uv_async_send(&s->wake);
+    }
+    if (!b) {
+        return;
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        results[i] = &b->works[i]->result;
+    }
+    s->busy -= b->n;
+    s->o.done(s->o.user, results, b->n);
+    batch_free(b);
 }
 
 bool spool_submit(struct spool *s, const struct inbox_file *file)

@@ -287,6 +287,208 @@ START_TEST(test_inbox_missing_folder_is_an_error)
 }
 END_TEST
 
+START_TEST(test_inbox_times_of_a_file)
+{
+    open_inbox(3600, 10);
+    put("a.fits", "x");
+    loop_for(&loop, SETTLE / 2);
+    inbox_drain(inbox);
+    put("a.fits", "more");
+    wait_offered(1);
+    ck_assert_double_gt(seen_at[0], 1e9);
+    ck_assert_double_gt(settling_at[0], seen_at[0]); /* it changed once */
+}
+END_TEST
+
+START_TEST(test_inbox_a_file_that_leaves_is_reported)
+{
+    open_inbox(3600, 10);
+    put("a.fits", "x");
+    put("b.fits", "x");
+    inbox_drain(inbox);
+    ck_assert_uint_eq(inbox_count(inbox, NULL), 2);
+    unlink(support_path(folder, "a.fits"));
+    wait_offered(1);
+    ck_assert_str_eq(offered[0], "b.fits");
+    ck_assert_uint_eq(n_gone, 1);
+    ck_assert_str_eq(last_gone, "a.fits");
+    unlink(support_path(folder, "b.fits"));
+    inbox_gone(inbox, "b.fits"); /* known: not reported */
+    ck_assert_uint_eq(n_gone, 1);
+}
+END_TEST
+
+START_TEST(test_inbox_later_does_not_hold_up_others)
+{
+    later_name = "a.fits";
+    put("a.fits", "x");
+    put("b.fits", "x");
+    open_inbox(3600, 10);
+    wait_offered(1);
+    ck_assert_str_eq(offered[0], "b.fits");
+    ck_assert_uint_eq(n_later, 1);
+    ck_assert_uint_eq(inbox_settling(inbox), 1);
+}
+END_TEST
+
+START_TEST(test_inbox_times_in_the_future_do_not_matter)
+{
+    put("a.fits", "x");
+    const struct timespec t[2] = {{.tv_sec = 4000000000}, {.tv_sec = 4000000000}};
+    ck_assert_int_eq(utimensat(AT_FDCWD, support_path(folder, "a.fits"), t, 0), 0);
+    open_inbox(3600, 10);
+    wait_offered(1);
+}
+END_TEST
+
+static struct stat stat_of(const char *name)
+{
+    struct stat st;
+    ck_assert_int_eq(lstat(support_path(folder, name), &st), 0);
+    return st;
+}
+
+START_TEST(test_inbox_clears_only_the_file_that_was_taken)
+{
+    put("a.fits", "x");
+    open_inbox(3600, 10);
+    struct stat st = stat_of("a.fits");
+    put("new", "another");
+    ck_assert_int_eq(
+        rename(support_path(folder, "new"), support_path(folder, "a.fits")), 0);
+    ck_assert_int_eq(inbox_clear(inbox, "a.fits", &st, &err), ERR_INPUT);
+    struct stat new = stat_of("a.fits");
+    ck_assert_int_eq(inbox_clear(inbox, "a.fits", &new, &err), 0);
+    ck_assert_int_ne(access(support_path(folder, "a.fits"), F_OK), 0);
+    ck_assert_int_eq(inbox_clear(inbox, "a.fits", &new, &err), 0); /* gone is fine */
+}
+END_TEST
+
+START_TEST(test_inbox_gives_back_what_a_death_left)
+{
+    put(".ifud-taken-a.fits", "x");
+    put(".ifud-taken-b.fits", "x");
+    put("b.fits", "another");
+    open_inbox(3600, 10);
+    wait_offered(3);
+    ck_assert(was_offered("a.fits"));
+    ck_assert(was_offered("b.fits"));
+    ck_assert(was_offered("1-b.fits"));
+}
+END_TEST
+
+START_TEST(test_inbox_keeps_what_cannot_be_removed)
+{
+    put("a.fits", "x");
+    open_inbox(0.1, 10);
+    wait_offered(1);
+    inbox_keep(inbox, "a.fits");
+    ck_assert_uint_eq(inbox_count(inbox, NULL), 1);
+    loop_for(&loop, 3 * SETTLE); /* now it can: it goes at the next listing */
+    ck_assert_uint_eq(n_offered, 1);
+    ck_assert_uint_eq(inbox_count(inbox, NULL), 0);
+    ck_assert_int_ne(access(support_path(folder, "a.fits"), F_OK), 0);
+    ck_assert_uint_eq(n_gone, 0);
+}
+END_TEST
+
+static bool is_known(void *arg)
+{
+    inbox_drain(inbox);
+    return inbox_count(inbox, NULL) == *(size_t *)arg;
+}
+
+START_TEST(test_inbox_folder_moved_and_made_again)
+{
+    char away[4096];
+    snprintf(away, sizeof away, "%s.away", folder);
+    size_t none = 0;
+    open_inbox(3600, 10);
+    put("old.fits", "x");
+    wait_offered(1);
+    may_be_troubled = true;
+    ck_assert_int_eq(rename(folder, away), 0);
+    inbox_gone(inbox, "old.fits");
+    inbox_drain(inbox);
+    ck_assert_int_eq(mkdir(folder, 0700), 0);
+    put("new.fits", "x");
+    wait_offered(2); /* within a second: by its path */
+    ck_assert_str_eq(offered[1], "new.fits");
+    unlink(support_path(folder, "new.fits"));
+    inbox_gone(inbox, "new.fits");
+    put("noticed.fits", "x"); /* the new folder is watched */
+    wait_offered(3);
+    unlink(support_path(folder, "noticed.fits"));
+    inbox_gone(inbox, "noticed.fits");
+    loop_until(&loop, is_known, &none);
+    support_remove(strdup(away));
+}
+END_TEST
+
+START_TEST(test_inbox_folder_removed_and_made_again)
+{
+    open_inbox(3600, 10);
+    may_be_troubled = true;
+    ck_assert_int_eq(rmdir(folder), 0);
+    inbox_drain(inbox);
+    ck_assert_int_eq(mkdir(folder, 0700), 0);
+    put("new.fits", "x");
+    wait_offered(1);
+}
+END_TEST
+
+START_TEST(test_inbox_shorter_times_count_at_once)
+{
+    struct inbox_options o = {.folder = folder,
+                              .settle_seconds = 3600,
+                              .incomplete_seconds = 10,
+                              .rescan_seconds = 3600,
+                              .settled = on_settled,
+                              .gone = on_gone,
+                              .trouble = on_trouble};
+    size_t one = 1;
+    put("a.fits", "x");
+    support_ok(inbox_open(&loop, &o, &inbox, &err), &err);
+    loop_until(&loop, is_known, &one);
+    inbox_retime(inbox, SETTLE, 10, 3600);
+    wait_offered(1);
+}
+END_TEST
+
+/* 20,000 names: the loop turns many times while they are listed. */
+START_TEST(test_inbox_listing_in_slices)
+{
+    enum { MANY = 20000 };
+    char name[32];
+    size_t all = MANY;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "f%d.fits", i);
+        int fd = open(support_path(folder, name), O_WRONLY | O_CREAT, 0600);
+        ck_assert_int_ge(fd, 0);
+        close(fd);
+    }
+    room = 10;
+    open_inbox(3600, 10);
+    int turns = 0;
+    while (inbox_count(inbox, NULL) < all) {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        turns++;
+    }
+    ck_assert_int_gt(turns, 3);
+    wait_offered(10);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "f%d.fits", i);
+        unlink(support_path(folder, name));
+    }
+    for (size_t i = 0; i < 10; i++) {
+        inbox_gone(inbox, offered[i]);
+    }
+    all = 0;
+    loop_until(&loop, is_known, &all);
+    ck_assert_uint_eq(n_gone, MANY - 10);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("inbox");
@@ -303,6 +505,17 @@ int main(void)
     tcase_add_test(t, test_inbox_overflow_is_made_good_by_a_listing);
     tcase_add_test(t, test_inbox_periodic_listing);
     tcase_add_test(t, test_inbox_missing_folder_is_an_error);
+    tcase_add_test(t, test_inbox_times_of_a_file);
+    tcase_add_test(t, test_inbox_a_file_that_leaves_is_reported);
+    tcase_add_test(t, test_inbox_later_does_not_hold_up_others);
+    tcase_add_test(t, test_inbox_times_in_the_future_do_not_matter);
+    tcase_add_test(t, test_inbox_clears_only_the_file_that_was_taken);
+    tcase_add_test(t, test_inbox_gives_back_what_a_death_left);
+    tcase_add_test(t, test_inbox_keeps_what_cannot_be_removed);
+    tcase_add_test(t, test_inbox_folder_moved_and_made_again);
+    tcase_add_test(t, test_inbox_folder_removed_and_made_again);
+    tcase_add_test(t, test_inbox_shorter_times_count_at_once);
+    tcase_add_test(t, test_inbox_listing_in_slices);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

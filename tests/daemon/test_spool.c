@@ -1,10 +1,14 @@
 #include <check.h>
+#include <fcntl.h>
 #include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 #include "common/base/sha256.h"
 #include "daemon/spool.h"
 #include "tests/loop.h"
@@ -303,6 +307,246 @@ START_TEST(test_spool_room_is_bounded)
 }
 END_TEST
 
+START_TEST(test_spool_batch_with_bad_ones)
+{
+    struct exposure *e = support_exposure(8, 8, 1, 1, "NRS1", "F290LP", "G395H");
+    char name[32];
+    for (int i = 0; i < 60; i++) {
+        snprintf(name, sizeof name, "f%d_rate.fits", i);
+        if (i % 3 == 0) {
+            support_write_file(support_path(inbox, name), "no exposure", 11);
+        } else {
+            support_ok(header_set_int(&e->primary, "EXPOSURE", i, NULL, &err), &err);
+            support_write_rate(support_path(inbox, name), e);
+        }
+    }
+    exposure_free(e);
+    size_t n = 60;
+    for (int i = 0; i < 60; i++) {
+        struct stat st;
+        snprintf(name, sizeof name, "f%d_rate.fits", i);
+        ck_assert_int_eq(lstat(support_path(inbox, name), &st), 0);
+        ck_assert(submit(name, &st, false));
+    }
+    loop_until(&loop, enough, &n);
+    ck_assert_uint_eq(outcomes[SPOOL_STORED], 40);
+    ck_assert_uint_eq(outcomes[SPOOL_REJECTED], 20);
+    char tmp[4096];
+    snprintf(tmp, sizeof tmp, "%s/tmp", folder);
+    ck_assert_int_eq(rmdir(tmp), 0); /* nothing is left there */
+    ck_assert_int_eq(mkdir(tmp, 0700), 0);
+}
+END_TEST
+
+/* What looks at the headers must not let cfitsio uncompress anything. */
+START_TEST(test_spool_tile_compressed_is_rejected)
+{
+    put_rate("a_rate.fits", NULL);
+    size_t n;
+    char *bytes = support_read_file(support_path(inbox, "a_rate.fits"), &n);
+    size_t at = 0;
+    while (memcmp(bytes + at, "XTENSION= 'IMAGE", 16) != 0) {
+        at += 2880;
+        ck_assert_uint_lt(at, n);
+    }
+    static const char *const cards[] = {
+        "XTENSION= 'BINTABLE'",           "BITPIX  =                    8",
+        "NAXIS   =                    2", "NAXIS1  =                    8",
+        "NAXIS2  =                    1", "PCOUNT  =                 2000",
+        "GCOUNT  =                    1", "TFIELDS =                    1",
+        "TTYPE1  = 'COMPRESSED_DATA'",    "TFORM1  = '1PB(2000)'",
+        "ZIMAGE  =                    T", "ZCMPTYPE= 'RICE_1  '",
+        "ZBITPIX =                  -32", "ZNAXIS  =                    2",
+        "ZNAXIS1 =           2000000000", "ZNAXIS2 =           2000000000",
+        "EXTNAME = 'SCI     '",           "END"};
+    size_t n_cards = sizeof cards / sizeof *cards;
+    memset(bytes + at, ' ', 2880);
+    for (size_t i = 0; i < n_cards; i++) {
+        memcpy(bytes + at + 80 * i, cards[i], strlen(cards[i]));
+    }
+    support_write_file(support_path(inbox, "a_rate.fits"), bytes, at + 2 * 2880);
+    free(bytes);
+    take("a_rate.fits", false);
+    ck_assert_int_eq(last.outcome, SPOOL_REJECTED);
+    expect_why("a_rate.fits", "a_rate.fits", "tile-compressed");
+}
+END_TEST
+
+/* A packed file that unpacks to more than a gigabyte; a megabyte on the disk. */
+START_TEST(test_spool_gzip_bomb_is_rejected)
+{
+    char *zeros = calloc(1, 1 << 24), card[81] = "SIMPLE  =                    T";
+    gzFile gz = gzopen(support_path(inbox, "bomb_rate.fits.gz"), "wb1");
+    memcpy(zeros, card, 30);
+    for (int i = 0; i < 66; i++) {
+        ck_assert_int_eq(gzwrite(gz, zeros, 1 << 24), 1 << 24);
+        memset(zeros, 0, 30);
+    }
+    gzclose(gz);
+    free(zeros);
+    take("bomb_rate.fits.gz", true);
+    ck_assert_int_eq(last.outcome, SPOOL_REJECTED);
+    expect_why("bomb_rate.fits.gz", "bomb_rate.fits.gz", "unpacks to more than");
+}
+END_TEST
+
+START_TEST(test_spool_packed_exposure_is_stored)
+{
+    put_rate("a_rate.fits", NULL);
+    size_t n;
+    char *bytes = support_read_file(support_path(inbox, "a_rate.fits"), &n);
+    gzFile gz = gzopen(support_path(inbox, "b_rate.fits.gz"), "wb");
+    ck_assert_int_eq(gzwrite(gz, bytes, (unsigned)n), (int)n);
+    gzclose(gz);
+    free(bytes);
+    take("b_rate.fits.gz", false);
+    ck_assert_msg(last.outcome == SPOOL_STORED, "%s", last.err.message);
+    ck_assert_str_eq(last.exposure.base, "b");
+}
+END_TEST
+
+START_TEST(test_spool_huge_sparse_file_is_not_copied)
+{
+    support_write_file(support_path(inbox, "huge_rate.fits"), "", 0);
+    ck_assert_int_eq(
+        truncate(support_path(inbox, "huge_rate.fits"), SPOOL_MAX_BYTES * 1000), 0);
+    take("huge_rate.fits", false);
+    ck_assert_int_eq(last.outcome, SPOOL_REJECTED);
+    expect_why("huge_rate.fits", "huge_rate.fits", "larger than");
+}
+END_TEST
+
+START_TEST(test_spool_a_link_that_took_the_name_is_not_followed)
+{
+    put_rate("a_rate.fits", NULL);
+    struct stat st;
+    ck_assert_int_eq(lstat(support_path(inbox, "a_rate.fits"), &st), 0);
+    ck_assert_int_eq(
+        rename(support_path(inbox, "a_rate.fits"), support_path(top, "elsewhere")), 0);
+    ck_assert_int_eq(
+        symlink(support_path(top, "elsewhere"), support_path(inbox, "a_rate.fits")), 0);
+    size_t n = 1;
+    ck_assert(submit("a_rate.fits", &st, false));
+    loop_until(&loop, enough, &n);
+    ck_assert_int_eq(last.outcome, SPOOL_CHANGED);
+    unlink(support_path(inbox, "a_rate.fits"));
+    ck_assert_int_eq(mkfifo(support_path(inbox, "a_rate.fits"), 0600), 0);
+    n = 2;
+    ck_assert(submit("a_rate.fits", &st, false)); /* and waits for no writer */
+    loop_until(&loop, enough, &n);
+    ck_assert_int_eq(last.outcome, SPOOL_CHANGED);
+}
+END_TEST
+
+/* A name that others swap all the time: every copy is one of the two files, whole. */
+struct swapper {
+    char one[300], two[300], spare[300], name[300];
+    atomic_bool stop;
+};
+
+static void *swap_main(void *arg)
+{
+    static char failed[] = "cannot swap";
+    struct swapper *s = arg;
+    while (!atomic_load(&s->stop)) {
+        for (int i = 0; i < 2; i++) {
+            unlink(s->spare);
+            if (link(i ? s->one : s->two, s->spare) || rename(s->spare, s->name)) {
+                return failed;
+            }
+        }
+        symlink(s->one, s->spare);
+        rename(s->spare, s->name);
+    }
+    return NULL;
+}
+
+START_TEST(test_spool_names_swapped_meanwhile)
+{
+    struct swapper s = {.stop = false};
+    char sums[2][SHA256_HEX];
+    pthread_t thread;
+    put_rate("one_rate.fits", NULL);
+    struct exposure *e = support_exposure(64, 48, 1, 1, "NRS2", "F290LP", "G395H");
+    support_write_rate(support_path(inbox, "two_rate.fits"), e);
+    exposure_free(e);
+    snprintf(s.one, sizeof s.one, "%s", support_path(inbox, "one_rate.fits"));
+    snprintf(s.two, sizeof s.two, "%s", support_path(inbox, "two_rate.fits"));
+    snprintf(s.spare, sizeof s.spare, "%s", support_path(inbox, "spare"));
+    snprintf(s.name, sizeof s.name, "%s", support_path(inbox, "a_rate.fits"));
+    support_ok(sha256_file(s.one, sums[0], NULL, &err), &err);
+    support_ok(sha256_file(s.two, sums[1], NULL, &err), &err);
+    ck_assert_int_eq(link(s.one, s.name), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, swap_main, &s), 0);
+    size_t stored = 0;
+    for (size_t i = 1; i <= 200; i++) {
+        struct stat st = {0};
+        while (fstatat(AT_FDCWD, s.name, &st, AT_SYMLINK_NOFOLLOW) ||
+               !S_ISREG(st.st_mode)) {
+        }
+        ck_assert(submit("a_rate.fits", &st, false));
+        loop_until(&loop, enough, &i);
+        ck_assert_msg(last.outcome == SPOOL_STORED || last.outcome == SPOOL_CHANGED,
+                      "%d %s", last.outcome, last.err.message);
+        if (last.outcome == SPOOL_STORED) {
+            stored++;
+            bool two =
+                st.st_ino == last.st.st_ino && !strcmp(last.exposure.detector, "NRS2");
+            ck_assert_str_eq(last.exposure.sha256, sums[two]);
+        }
+    }
+    atomic_store(&s.stop, true);
+    void *why_not = NULL;
+    pthread_join(thread, &why_not);
+    ck_assert_msg(!why_not, "%s", (char *)why_not);
+    ck_assert_uint_gt(stored, 0);
+}
+END_TEST
+
+/* Root reads everything: the threads of the spool work as somebody else. */
+START_TEST(test_spool_unreadable_file_waits)
+{
+    put_rate("a_rate.fits", NULL);
+    ck_assert_int_eq(chmod(support_path(inbox, "a_rate.fits"), 0), 0);
+    if (geteuid() == 0) {
+        spool_close(spool);
+        loop_end(&loop);
+        uv_loop_init(&loop);
+        ck_assert_int_eq(chmod(top, 0777), 0);
+        ck_assert_int_eq(chmod(inbox, 0777), 0);
+        ck_assert_int_eq(chmod(rejected, 0777), 0);
+        support_remove(strdup(folder));
+        ck_assert_int_eq(seteuid(65534), 0);
+        open_spool();
+    }
+    take("a_rate.fits", false);
+    ck_assert_int_eq(last.outcome, SPOOL_TROUBLE);
+    ck_assert_ptr_nonnull(strstr(last.err.message, "Permission denied"));
+    ck_assert(is_there(inbox, "a_rate.fits"));
+    if (geteuid() == 65534) {
+        ck_assert_int_eq(seteuid(0), 0);
+    }
+}
+END_TEST
+
+START_TEST(test_spool_without_an_inbox_waits)
+{
+    put_rate("a_rate.fits", NULL);
+    struct stat st;
+    char away[4096];
+    ck_assert_int_eq(lstat(support_path(inbox, "a_rate.fits"), &st), 0);
+    snprintf(away, sizeof away, "%s.away", inbox);
+    ck_assert_int_eq(rename(inbox, away), 0);
+    size_t n = 1;
+    ck_assert(submit("a_rate.fits", &st, false));
+    loop_until(&loop, enough, &n);
+    ck_assert_int_eq(last.outcome, SPOOL_TROUBLE);
+    ck_assert_int_eq(rename(away, inbox), 0);
+    take("a_rate.fits", false); /* the folder is found by its path */
+    ck_assert_int_eq(last.outcome, SPOOL_STORED);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("spool");
@@ -319,6 +563,15 @@ int main(void)
     tcase_add_test(t, test_spool_changed_and_gone);
     tcase_add_test(t, test_spool_tmp_is_emptied_at_the_start);
     tcase_add_test(t, test_spool_room_is_bounded);
+    tcase_add_test(t, test_spool_batch_with_bad_ones);
+    tcase_add_test(t, test_spool_tile_compressed_is_rejected);
+    tcase_add_test(t, test_spool_gzip_bomb_is_rejected);
+    tcase_add_test(t, test_spool_packed_exposure_is_stored);
+    tcase_add_test(t, test_spool_huge_sparse_file_is_not_copied);
+    tcase_add_test(t, test_spool_a_link_that_took_the_name_is_not_followed);
+    tcase_add_test(t, test_spool_names_swapped_meanwhile);
+    tcase_add_test(t, test_spool_unreadable_file_waits);
+    tcase_add_test(t, test_spool_without_an_inbox_waits);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
