@@ -39,7 +39,7 @@ bool asdf_build_array(struct asdf_builder *b, const struct asdf_node *node,
         b->named = true;
         return false;
     }
-    if (n != 0 && ret->n != n) {
+    if (n != ASDF_ANY_LENGTH && ret->n != n) {
         asdf_build_error(b, node, "'%s' has %zu values; %zu are right", key, ret->n, n);
         free(ret->values);
         return false;

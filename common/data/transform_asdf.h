@@ -1,6 +1,7 @@
 #ifndef IFUD_DATA_TRANSFORM_ASDF_H
 #define IFUD_DATA_TRANSFORM_ASDF_H
 
+#include <stdint.h>
 #include "common/data/asdf_impl.h"
 #include "common/data/transform_impl.h"
 
@@ -45,7 +46,9 @@ struct transform *asdf_build_error(struct asdf_builder *b, const struct asdf_nod
 /* A number (also a quantity, or an array of one value) under key; false: err is set. */
 bool asdf_build_real(struct asdf_builder *b, const struct asdf_node *node,
                      const char *key, double *ret);
-/* An array under key with exactly n values (n = 0: any); the caller frees it. */
+#define ASDF_ANY_LENGTH SIZE_MAX
+
+/* An array under key with exactly n values (or ASDF_ANY_LENGTH); the caller frees it. */
 bool asdf_build_array(struct asdf_builder *b, const struct asdf_node *node,
                       const char *key, size_t n, struct asdf_array *ret);
 /* A word under key; false: err is set. */

@@ -33,7 +33,7 @@ struct transform *asdf_build_polynomial(struct asdf_builder *b,
     struct transform *t = NULL;
     double domain[4], window[4];
 
-    if (!asdf_build_array(b, node, "coefficients", 0, &a)) {
+    if (!asdf_build_array(b, node, "coefficients", ASDF_ANY_LENGTH, &a)) {
         return NULL;
     }
     const double *d = intervals(node, "domain", a.n_axes, domain) ? domain : NULL;
@@ -59,7 +59,7 @@ struct transform *asdf_build_ortho(struct asdf_builder *b, const struct asdf_nod
     const char *type;
 
     if (!asdf_build_word(b, node, "polynomial_type", &type) ||
-        !asdf_build_array(b, node, "coefficients", 0, &a)) {
+        !asdf_build_array(b, node, "coefficients", ASDF_ANY_LENGTH, &a)) {
         return NULL;
     }
     const double *d = intervals(node, "domain", a.n_axes, domain) ? domain : NULL;
@@ -101,7 +101,7 @@ struct transform *asdf_build_tabular(struct asdf_builder *b,
     }
     const bool nearest = method[0] == 'n';
 
-    if (!asdf_build_array(b, node, "lookup_table", 0, &values)) {
+    if (!asdf_build_array(b, node, "lookup_table", ASDF_ANY_LENGTH, &values)) {
         return NULL;
     }
     if ((values.n_axes != 1 && values.n_axes != 2) || values.n > 10000000) {

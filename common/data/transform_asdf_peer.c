@@ -339,7 +339,7 @@ static struct transform *label_array(struct asdf_builder *b,
     struct asdf_array a;
     struct transform *t = NULL;
 
-    if (!asdf_build_array(b, node, "mapper", 0, &a)) {
+    if (!asdf_build_array(b, node, "mapper", ASDF_ANY_LENGTH, &a)) {
         return NULL;
     }
     if (a.n_axes == 2) {

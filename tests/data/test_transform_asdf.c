@@ -393,6 +393,8 @@ static const struct {
     {"!transform/tabular-1.0.0 {points: [[0, 0]], lookup_table: [1, 2], method: "
      "linear}",
      "strictly"},
+    {"!transform/tabular-1.0.0 {points: [[0, 1]], lookup_table: []}",
+     "'points.0' has 2 values; 0 are right"},
     {"!transform/tabular-1.0.0 {points: [[0, 1]], lookup_table: [1, 2], method: "
      "spline}",
      "spline"},
