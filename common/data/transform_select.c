@@ -128,8 +128,9 @@ static struct transform *select_back(const struct transform *leaf, struct err *e
 
 static const struct transform_op op_select = {"selector", run_select, select_back};
 
-/* ERR_* if the subs cannot stand in one selector. */
-static int check(size_t n, struct transform *const *subs, struct err *err)
+/* ERR_* if the subs cannot stand in one selector with the label at these places. */
+static int check(size_t n, struct transform *const *subs, int at_in, int at_out,
+                 struct err *err)
 {
     long weight = 0;
 
@@ -141,6 +142,13 @@ static int check(size_t n, struct transform *const *subs, struct err *err)
         if (subs[i]->n_in != subs[0]->n_in || subs[i]->n_out != subs[0]->n_out) {
             return err_set(err, ERR_REFERENCE,
                            "the transforms of a selector differ in inputs or outputs");
+        }
+        if (at_in > subs[i]->n_in || at_out > subs[i]->n_out) {
+            return err_set(
+                err, ERR_REFERENCE,
+                "the transforms of a selector have %d inputs and %d outputs: "
+                "too few for the label's place",
+                subs[i]->n_in, subs[i]->n_out);
         }
         if (subs[i]->nested >= MAX_NESTED) {
             return err_set(err, ERR_REFERENCE, "selectors nested more than %d deep",
@@ -159,7 +167,7 @@ struct transform *transform_select(size_t n, const double *low, const double *hi
 {
     struct transform *t = NULL;
 
-    if (check(n, subs, err) == 0) {
+    if (check(n, subs, at_in, at_out, err) == 0) {
         t = transform_leaf(&op_select, subs[0]->n_in + 1,
                            subs[0]->n_out + (at_out >= 0), PAR_LABELS + 2 * n, NULL,
                            err);

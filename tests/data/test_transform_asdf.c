@@ -393,6 +393,8 @@ static const struct {
     {"!transform/tabular-1.0.0 {points: [[0, 0]], lookup_table: [1, 2], method: "
      "linear}",
      "strictly"},
+    {JWST "msa_to_slit-0.7.0> {slits: [1], models: [!transform/identity-1.0.0 {}]}",
+     "too few for the label's place"},
     {"!transform/tabular-1.0.0 {points: [[0, 1]], lookup_table: []}",
      "'points.0' has 2 values; 0 are right"},
     {"!transform/tabular-1.0.0 {points: [[0, 1]], lookup_table: [1, 2], method: "
