@@ -142,8 +142,14 @@ static void print_running(FILE *out, const json_t *list)
         }
         fprintf(out, "  %-*s  %-28s  %3.0f %%  %s", width, ctl_text(r, "job"), stage,
                 100.0 * ctl_number(r, "share"), time);
+        if (json_is_true(json_object_get(r, "suspect"))) {
+            fprintf(out, ", a suspect, alone");
+        }
         if (json_is_true(json_object_get(r, "isolated"))) {
-            fprintf(out, ", alone in a process");
+            fprintf(out, ", in a process");
+        }
+        if (json_is_true(json_object_get(r, "stuck"))) {
+            fprintf(out, ", STUCK");
         }
         if (*ctl_text(r, "wish")) {
             fprintf(out, ", stopping: will be %s", ctl_text(r, "wish"));

@@ -298,8 +298,7 @@ static int next_job(struct service *s, struct queue_job *ret, struct err *err)
 void service_dispatch(struct service *s)
 {
     struct err err = {0};
-    while (!s->stopping && !s->draining && !*intake_reserve_low(s) &&
-           executor_idle(s->executor) > 0) {
+    while (!*service_dispatch_blocked(s) && executor_idle(s->executor) > 0) {
         struct queue_job next;
         int code = next_job(s, &next, &err);
         if (!code && !next.id) {

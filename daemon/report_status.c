@@ -28,6 +28,10 @@ static void put_running(json_t *o, const struct report *r)
         report_put(job, "stages", json_integer(states[i].count));
         report_put(job, "share", json_real(states[i].share));
         report_put(job, "seconds", json_real(states[i].seconds));
+        report_put(job, "quiet_seconds", json_real(states[i].quiet));
+        report_put(job, "isolated", json_boolean(states[i].isolated));
+        report_put(job, "suspect", json_boolean(states[i].suspect));
+        report_put(job, "stuck", json_boolean(states[i].stuck));
         report_put(job, "attempt", json_integer(j.attempt));
         report_put(job, "wish", report_text(j.wish));
         report_put(job, "estimate_bytes", json_integer(j.estimate_bytes));
@@ -197,17 +201,20 @@ static void put_service(json_t *o, const struct report *r)
     report_put(o, "inbox", inbox);
 }
 
+static void block(json_t *list, const char *what, const char *why)
+{
+    if (*why) {
+        json_array_append_new(
+            list, json_pack("{s:s,s:o}", "what", what, "why", report_text(why)));
+    }
+}
+
 static void put_blocked(json_t *o, const struct report *r)
 {
     json_t *list = json_array();
-    const char *const what[2] = {"intake", "dispatch"};
-    const char *why[2] = {r->live ? intake_blocked(r->live) : "",
-                          r->live ? service_dispatch_blocked(r->live) : ""};
-    for (int i = 0; i < 2; i++) {
-        if (*why[i]) {
-            json_array_append_new(
-                list, json_pack("{s:s,s:s}", "what", what[i], "why", why[i]));
-        }
+    if (r->live) {
+        block(list, "intake", intake_blocked(r->live));
+        block(list, "dispatch", service_dispatch_blocked(r->live));
     }
     report_put(o, "blocked", list);
 }

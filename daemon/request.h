@@ -11,7 +11,7 @@
  * One request of the status socket: a JSON object {"request": VERB, ...} with a few
  * members, each text, a whole number, true or false. What comes in is hostile: its depth
  * is bounded before it is parsed, and a member that is not known is refused by name.
- * docs/operator.md lists the requests.
+ * docs/protocol.md lists the requests.
  * Thread: any. Test: tests/daemon/test_request.c
  */
 
