@@ -4,8 +4,8 @@
 #include "cli/ctl_client.h"
 #include "cli/ctl_text.h"
 
-/* check and backup read the queue in a process of their own: the daemon does not stop
- * for them, and need not run. */
+/* check, backup and what retention would remove read the queue in a process of their own:
+ * the daemon does not stop for them, and need not run. */
 static int beside_the_daemon(struct ctl *c, const char *verb, const char *path)
 {
     struct err err = {0};
@@ -26,16 +26,19 @@ static int beside_the_daemon(struct ctl *c, const char *verb, const char *path)
     } else {
         ctl_print_care(stdout, answer);
     }
+    bool is_bad = *ctl_text(answer, "findings") != 0;
     json_decref(answer);
-    return CTL_DONE;
+    return is_bad ? CTL_FAILED : CTL_DONE;
 }
 
 static int prune(struct ctl *c)
 {
     struct err err = {0};
-    json_t *answer = NULL, *request = ctl_request("prune");
-    json_object_set_new(request, "dry_run", json_boolean(c->dry_run));
-    if (ctl_query(c, request, c->dry_run, &answer, &err)) {
+    json_t *answer = NULL;
+    if (c->dry_run) {
+        return beside_the_daemon(c, "prunable", NULL);
+    }
+    if (ctl_query(c, ctl_request("prune"), false, &answer, &err)) {
         return ctl_fail(c, &err);
     }
     if (c->json) {

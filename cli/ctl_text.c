@@ -278,11 +278,25 @@ void ctl_print_care(FILE *out, const json_t *answer)
         ctl_print_safe(out, ctl_text(answer, "path"));
         fputc('\n', out);
     }
-    for (const char *s = ctl_text(answer, "report"); *s; s++) {
+    if (json_object_get(answer, "findings") && !*ctl_text(answer, "findings")) {
+        fprintf(out, "the queue is in order\n");
+    }
+    for (const char *s = ctl_text(answer, "findings"); *s; s++) {
         unsigned char c = (unsigned char)*s;
         fputc((c < ' ' && c != '\n') || c == 127 ? '?' : c, out);
         if (!s[1] && c != '\n') {
             fputc('\n', out);
         }
+    }
+    if (json_object_get(answer, "events")) {
+        char size[32];
+        ctl_bytes(ctl_number(answer, "bytes"), size);
+        fprintf(out,
+                "%ld events, %ld superseded jobs and %ld exposures (%s) would go\n",
+                ctl_whole(answer, "events"), ctl_whole(answer, "jobs"),
+                ctl_whole(answer, "exposures"), size);
+    }
+    if (json_is_true(json_object_get(answer, "started"))) {
+        fprintf(out, "retention begins; the log says what went\n");
     }
 }

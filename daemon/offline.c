@@ -44,6 +44,7 @@ static char *answer(const struct config *config, const char *request, size_t n,
         struct report r = {
             .queue = queue,
             .config = config,
+            .spool_folder = spool,
             .inbox_folder = params_string(v, "inbox_folder"),
             .rejected_folder = params_string(v, "rejected_folder"),
             .place = {.products = params_string(v, "products_folder"),

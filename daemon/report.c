@@ -6,7 +6,8 @@
 #include "daemon/report_parts.h"
 #include "daemon/service_state.h"
 
-enum needs { JOB = 1, OWNER = 2, LIVE = 4 };
+/* BESIDE: takes long, so it is answered by ifud --answer and not by a running daemon. */
+enum needs { JOB = 1, OWNER = 2, LIVE = 4, BESIDE = 8 };
 
 static const struct verb {
     const char *name;
@@ -26,7 +27,10 @@ static const struct verb {
     {"drain", report_drain, OWNER | LIVE},
     {"resume", report_drain, OWNER | LIVE},
     {"rescan", report_rescan, OWNER | LIVE},
-    {"backup", report_backup, OWNER},
+    {"check", report_check, OWNER | BESIDE},
+    {"backup", report_backup, OWNER | BESIDE},
+    {"prune", report_prune, OWNER | LIVE},
+    {"prunable", report_prunable, OWNER | BESIDE},
 };
 
 #define N_VERBS (sizeof verbs / sizeof *verbs)
@@ -55,6 +59,8 @@ static json_t *answer(const struct report *r, const struct request *in, bool is_
                 v->name);
     } else if ((v->needs & LIVE) && !r->live) {
         err_set(err, ERR_IO, "the daemon is not running: %s needs it", v->name);
+    } else if ((v->needs & BESIDE) && r->live) {
+        err_set(err, ERR_PARAM, "%s takes long: ask ifud --answer for it", v->name);
     } else if ((v->needs & JOB) && !in->job) {
         err_set(err, ERR_PARAM, "%s needs \"job\": its name or number", v->name);
     } else {
@@ -92,6 +98,7 @@ char *report_on_request(void *service, const char *request, size_t n, bool is_ow
     struct report r = {.queue = s->queue,
                        .config = s->config,
                        .inbox_folder = s->inbox_folder,
+                       .spool_folder = s->spool_folder,
                        .rejected_folder = s->rejected_folder,
                        .place = s->place,
                        .live = s};

@@ -27,7 +27,7 @@ struct service;
 struct report { /* all borrowed */
     struct queue *queue;
     const struct config *config;
-    const char *inbox_folder, *rejected_folder;
+    const char *inbox_folder, *spool_folder, *rejected_folder;
     struct work_place place;
     struct service *live; /* NULL: no daemon runs here */
 };

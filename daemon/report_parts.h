@@ -42,6 +42,8 @@ json_t *report_check(const struct report *r, const struct request *in, struct er
 json_t *report_backup(const struct report *r, const struct request *in,
                       struct err *err);
 json_t *report_prune(const struct report *r, const struct request *in, struct err *err);
+json_t *report_prunable(const struct report *r, const struct request *in,
+                        struct err *err);
 
 /* ---- report_why.c ---- */
 

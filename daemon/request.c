@@ -8,9 +8,9 @@ static const struct member {
     const char *name;
     enum kind kind;
 } members[] = {
-    {"request", TEXT},  {"job", TEXT},    {"program", TEXT}, {"group", TEXT},
-    {"state", TEXT},    {"reason", TEXT}, {"path", TEXT},    {"all", TRUTH},
-    {"dry_run", TRUTH}, {"after", WHOLE}, {"limit", WHOLE},  {"priority", WHOLE},
+    {"request", TEXT}, {"job", TEXT},    {"program", TEXT},   {"group", TEXT},
+    {"state", TEXT},   {"reason", TEXT}, {"path", TEXT},      {"all", TRUTH},
+    {"after", WHOLE},  {"limit", WHOLE}, {"priority", WHOLE},
 };
 
 /* The parser recurses: how deep, is said by brackets outside of texts. */
@@ -96,7 +96,6 @@ int request_parse(const char *text, size_t n, struct request *ret, struct err *e
         r.reason = json_string_value(json_object_get(root, "reason"));
         r.path = json_string_value(json_object_get(root, "path"));
         r.all = json_is_true(json_object_get(root, "all"));
-        r.dry_run = json_is_true(json_object_get(root, "dry_run"));
         r.has_after = after != NULL;
         r.after = bounded(json_integer_value(after), MAX_NUMBER);
         r.limit = bounded(json_integer_value(limit), MAX_NUMBER);

@@ -26,7 +26,7 @@ struct request {
     const char *state;
     const char *reason; /* of an operator's command */
     const char *path;   /* of a backup */
-    bool all, dry_run;
+    bool all;
     bool has_after, has_priority;
     int64_t after; /* of events; negative: the last ones */
     int64_t limit; /* 0: not given */

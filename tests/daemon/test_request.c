@@ -27,7 +27,7 @@ START_TEST(test_request_members)
     ck_assert_str_eq(r.verb, "events");
     ck_assert_str_eq(r.job, "j");
     ck_assert_str_eq(r.reason, "r");
-    ck_assert(r.has_after && r.after == -7 && r.limit == 3 && r.all && !r.dry_run);
+    ck_assert(r.has_after && r.after == -7 && r.limit == 3 && r.all);
     ck_assert(r.has_priority && r.priority == -2);
     ck_assert_ptr_null(r.program);
     request_done(&r);

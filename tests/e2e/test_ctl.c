@@ -331,12 +331,21 @@ START_TEST(test_ctl_offline_answers)
     ck_assert_int_eq(stat(support_path(d.top, "copy.db"), &st), 0);
     ck_assert_int_gt(st.st_size, 4096);
     expect(2, "queue dance");
+    expect(0, "queue check");
+    says("the queue is in order");
+    expect(0, "queue prune --dry-run");
+    says("0 events, 0 superseded jobs and 0 exposures (0 MB) would go");
+    expect(5, "queue prune");
     /* nothing was changed: it goes on where it was */
     daemon_child_start(&d);
     ck_assert_int_eq(daemon_child_number(&d, "jobs.held"), 1);
     ck_assert_int_eq(daemon_child_number(&d, "jobs.queued"), 1);
     snprintf(line, sizeof line, "queue backup %.300s/live.db", d.top);
     expect(0, line); /* beside the daemon, too */
+    expect(0, "queue check");
+    expect(0, "queue prune --dry-run");
+    expect(0, "queue prune");
+    says("retention begins");
     daemon_child_stop(&d);
 }
 END_TEST
@@ -415,6 +424,8 @@ START_TEST(test_ctl_hostile_requests_to_the_daemon)
         "{\"request\": \"list\", \"after\": 9223372036854775807}\n",
         "{\"request\": \"retry\", \"all\": true, \"after\": 9223372036854775807}\n",
         "{\"request\": \"retry\", \"all\": true, \"after\": -5}\n",
+        "{\"request\": \"check\"}\n",
+        "{\"request\": \"backup\", \"path\": \"/tmp/x\"}\n",
         "{\"request\": \"show\", \"job\": \"\"}\n",
         "{\"request\": \"show\", \"job\": \"99999999999999999999999\"}\n",
         "{\"request\": \"hold\", \"job\": \"%s%n' OR 1=1 --\"}\n"};
