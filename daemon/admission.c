@@ -7,7 +7,7 @@
 #define MIB ((int64_t)1 << 20)
 #define SHARE 0.75  /* of the machine: the rest is for the daemon and the page cache */
 #define MARGIN 1.25 /* over the largest peak that was measured */
-#define MOST_DOUBLINGS 6
+#define MOST ((int64_t)1 << 60)
 
 int64_t admission_budget(long memory_mb, int64_t machine, long references_mb)
 {
@@ -16,12 +16,17 @@ int64_t admission_budget(long memory_mb, int64_t machine, long references_mb)
     return left > 0 ? left : 0;
 }
 
-int64_t admission_need(int64_t estimate, double ratio, int no_memory)
+int64_t admission_need(int64_t estimate, double ratio)
 {
     double correction = ratio > 0 ? fmin(fmax(MARGIN * ratio, 0.5), 8) : 1;
-    int doublings = no_memory < MOST_DOUBLINGS ? no_memory : MOST_DOUBLINGS;
-    double need = ldexp((double)estimate * correction, doublings);
-    return need < 9e18 ? (int64_t)need : INT64_MAX;
+    double need = (double)estimate * correction;
+    return need < (double)MOST ? (int64_t)need : MOST;
+}
+
+int64_t admission_more(int64_t estimate, int64_t peak)
+{
+    int64_t larger = estimate > peak ? estimate : peak;
+    return larger < MOST / 2 ? 2 * larger : MOST;
 }
 
 static double mb(int64_t bytes)

@@ -15,7 +15,7 @@
  * whole budget waits until nothing runs, then runs alone.
  *
  * Estimates (jobs/job_estimate.h) are corrected by what jobs of the recipe were measured
- * to need, and doubled for each time that the job failed for want of memory.
+ * to need, and doubled each time that the job failed for want of memory.
  *
  * Thread: any (pure). Test: tests/daemon/test_admission.c
  */
@@ -31,11 +31,12 @@ int64_t admission_budget(long memory_mb, int64_t machine, long references_mb);
  * What a job will need, bytes.
  * Given:  estimate  bytes, as estimated
  *         ratio     the largest peak / estimate of the jobs that were measured; 0: none
- *         no_memory how many times this job has failed for want of memory
- * A quarter is added to what was measured; the correction is 1/2 to 8, the doublings are
- * at most 6.
+ * A quarter is added to what was measured; the correction is 1/2 to 8.
  */
-int64_t admission_need(int64_t estimate, double ratio, int no_memory);
+int64_t admission_need(int64_t estimate, double ratio);
+
+/* The next estimate of a job that failed for want of memory: twice the larger. */
+int64_t admission_more(int64_t estimate, int64_t peak);
 
 /* What runs. Zeroed: nothing. */
 struct admission {

@@ -6,12 +6,10 @@
 #include "common/base/mem.h"
 #include "common/base/publish.h"
 #include "daemon/crash.h"
-#include "daemon/machine.h"
 #include "daemon/messages.h"
 #include "daemon/outcome.h"
 #include "daemon/schedule.h"
 #include "daemon/service_state.h"
-#include "jobs/job_estimate.h"
 
 /* ---- the end of an attempt ---- */
 
@@ -167,40 +165,42 @@ void dispatch_retry_unsaved(struct service *s)
 
 /* ---- the start of an attempt ---- */
 
-/* Address space of a job's process: what it will need twice over, and what libraries,
- * stacks and arenas reserve without touching. Each failure doubles it. */
-static int64_t memory_limit(const struct service *s, const struct queue_job *row,
-                            const struct job *job)
+/* Address space of a job's process: what it was admitted with twice over, and what
+ * libraries, stacks and arenas reserve without touching. */
+static int64_t memory_limit(const struct service *s)
 {
-    const int64_t mb = 1 << 20, machine = machine_memory("/proc", "/sys/fs/cgroup");
+    const int64_t mb = 1 << 20, machine = s->gate.machine, need = gate_need(&s->gate);
     const int64_t fixed = params_int(s->config->values, "job_memory_mb") * mb;
     const int64_t reserved = (1024 + 128 * (int64_t)s->place.threads) * mb;
-    struct job_memory m;
     if (fixed) {
         return fixed;
     }
-    if (job_estimate(job, &m, NULL)) {
+    if (need == 0) {
         return machine / 2; /* it will fail, or is not what it seems */
     }
-    int64_t need = (2 * (m.job + m.process) << (row->failures < 4 ? row->failures : 4));
-    return machine && need + reserved > machine ? machine : need + reserved;
+    return machine && (need > machine || 2 * need + reserved > machine)
+               ? machine
+               : 2 * need + reserved;
 }
 
-static struct executor_how how_to_run(const struct service *s,
-                                      const struct queue_job *row,
-                                      const struct job *job, bool suspect,
-                                      const char *manifest)
+/* In a process of its own? */
+static bool is_isolated(const struct service *s, const struct queue_job *row)
+{
+    return row->state == JOB_SUSPECT || row->crashes > 0 ||
+           !strcmp(params_string(s->config->values, "executor"), "child");
+}
+
+static struct executor_how how_to_run(const struct service *s, bool isolated,
+                                      bool suspect, const char *manifest)
 {
     const struct params *v = s->config->values;
-    struct executor_how how = {.isolated =
-                                   suspect || row->crashes > 0 ||
-                                   !strcmp(params_string(v, "executor"), "child"),
+    struct executor_how how = {.isolated = isolated,
                                .suspect = suspect,
                                .time_limit = params_real(v, "job_time_limit_seconds"),
                                .grace = params_real(v, "job_grace_seconds"),
                                .manifest = manifest};
     if (how.isolated) {
-        how.memory_bytes = memory_limit(s, row, job);
+        how.memory_bytes = memory_limit(s);
         how.file_bytes = (int64_t)params_int(v, "job_file_mb") << 20;
         how.cpu_limit =
             how.time_limit > 0 ? how.time_limit * s->place.threads + how.grace : 0;
@@ -213,7 +213,7 @@ static int start_job(struct service *s, const struct queue_job *next, struct err
 {
     struct queue_job row;
     struct job job;
-    bool suspect = next->state == JOB_SUSPECT;
+    const bool suspect = next->state == JOB_SUSPECT, isolated = is_isolated(s, next);
     int code = queue_move(s->queue, next->id, JOB_RUNNING, NULL, service_now(), err);
     code = code ? code : queue_get_job(s->queue, next->id, &row, err);
     if (code) {
@@ -237,13 +237,14 @@ static int start_job(struct service *s, const struct queue_job *next, struct err
         }
         return 0;
     }
-    struct executor_how how = how_to_run(s, &row, &job, suspect, manifest);
+    struct executor_how how = how_to_run(s, isolated, suspect, manifest);
     log_event(LOG_LEVEL_INFO, message_id(MESSAGE_JOB_STARTED),
               &(struct log_fields){.job = row.name, .attempt = row.attempt},
               "job %s started, attempt %d%s%s", row.name, row.attempt,
               how.isolated ? ", in a process of its own" : "",
               suspect ? ", alone" : "");
     executor_start(s->executor, row.id, &job, &how);
+    gate_started(s, row.id, how.isolated);
     free(manifest);
     return 0;
 }
@@ -295,13 +296,21 @@ static int next_job(struct service *s, struct queue_job *ret, struct err *err)
     return code;
 }
 
+/* Why nothing may start at all; "" if something may. */
+static const char *stopped(const struct service *s)
+{
+    return s->stopping   ? "the daemon is stopping"
+           : s->draining ? "an operator drains it; ifuctl resume ends that"
+                         : intake_reserve_low(s);
+}
+
 void service_dispatch(struct service *s)
 {
     struct err err = {0};
-    while (!*service_dispatch_blocked(s) && executor_idle(s->executor) > 0) {
+    while (!*stopped(s) && executor_idle(s->executor) > 0) {
         struct queue_job next;
         int code = next_job(s, &next, &err);
-        if (!code && !next.id) {
+        if (!code && !gate_admits(s, &next, is_isolated(s, &next))) {
             return;
         }
         code = code ? code : start_job(s, &next, &err);
@@ -314,9 +323,7 @@ void service_dispatch(struct service *s)
 
 const char *service_dispatch_blocked(const struct service *s)
 {
-    return s->stopping   ? "the daemon is stopping"
-           : s->draining ? "an operator drains it; ifuctl resume ends that"
-                         : intake_reserve_low(s);
+    return *stopped(s) ? stopped(s) : s->gate.why;
 }
 
 void dispatch_on_report(void *user)
@@ -324,6 +331,7 @@ void dispatch_on_report(void *user)
     struct service *s = user;
     struct executor_report r;
     while (executor_poll(s->executor, &r)) {
+        gate_ended(s, r.id, r.code, r.peak_bytes);
         if (!ended(s, &r)) {
             keep_unsaved(s, &r);
         }

@@ -183,7 +183,9 @@ static int open_workers(struct service *s, executor_run run, struct err *err)
             workers, s->place.threads);
     }
     size_t bytes = (size_t)params_int(v, "references_memory_mb") << 20;
-    int code = references_open(s->references_folder, bytes, &s->references, err);
+    int code = gate_open(&s->gate, workers, err);
+    code =
+        code ? code : references_open(s->references_folder, bytes, &s->references, err);
     struct executor_options o = {.workers = workers,
                                  .threads = s->place.threads,
                                  .refs = s->references,
@@ -223,6 +225,7 @@ static int make_socket_folder(const struct service *s, struct err *err)
 static void release(struct service *s)
 {
     care_close(s);
+    gate_close(&s->gate);
     queue_close(s->queue);
     references_close(s->references);
     for (size_t i = 0; i < s->n_unsaved; i++) {

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <uv.h>
 #include "daemon/executor.h"
+#include "daemon/gate.h"
 #include "daemon/inbox.h"
 #include "daemon/queue.h"
 #include "daemon/reconcile.h"
@@ -41,6 +42,7 @@ struct service {
     struct spool *spool;
     struct intake *intake;
     struct executor *executor;
+    struct gate gate;
     struct status *status;
     struct references *references;
     uv_signal_t signals[SERVICE_SIGNALS];

@@ -128,9 +128,9 @@ char *work_manifest(const struct work_place *place, const struct queue_job *row,
     return mem_printf(err, "%s/%s.json", place->manifests, row->name);
 }
 
-int work_prepare(struct queue *q, const struct spool *spool,
-                 const struct config *config, const struct work_place *place,
-                 const struct queue_job *row, struct job *ret, struct err *err)
+int work_describe(struct queue *q, const struct spool *spool,
+                  const struct config *config, const struct work_place *place,
+                  const struct queue_job *row, struct job *ret, struct err *err)
 {
     bool is_spec3 = !strcmp(row->recipe, "spec3");
     struct job job = {.threads = place->threads, .attempt = row->attempt};
@@ -144,14 +144,30 @@ int work_prepare(struct queue *q, const struct spool *spool,
          !(job.reference_folder = mem_strdup(place->references, err)))) {
         goto out;
     }
-    if ((code = add_inputs(q, spool, row, &job, err)) ||
-        (code = add_settings(config, is_spec3 ? "spec3_settings" : "spec2_settings",
-                             &job, err)) ||
-        (code = path_make_folder(job.output_folder, 0755, err))) {
-        goto out;
-    }
-    code = keep_manifest(place, row, &job, err);
+    code = add_inputs(q, spool, row, &job, err);
+    code = code ? code
+                : add_settings(config, is_spec3 ? "spec3_settings" : "spec2_settings",
+                               &job, err);
 out:
+    if (code) {
+        job_done(&job);
+    } else {
+        *ret = job;
+    }
+    return code;
+}
+
+int work_prepare(struct queue *q, const struct spool *spool,
+                 const struct config *config, const struct work_place *place,
+                 const struct queue_job *row, struct job *ret, struct err *err)
+{
+    struct job job;
+    int code = work_describe(q, spool, config, place, row, &job, err);
+    if (code) {
+        return code;
+    }
+    code = path_make_folder(job.output_folder, 0755, err);
+    code = code ? code : keep_manifest(place, row, &job, err);
     if (code) {
         job_done(&job);
     } else {

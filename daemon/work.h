@@ -19,10 +19,17 @@ struct work_place {                    /* absolute paths, borrowed */
 };
 
 /*
- * Fill in the job of a row: inputs (the exposure in the spool, or the _cal products of
- * the jobs that it reads), settings, output folder (created), and write its manifest.
- * Given:    row: its attempt is the one that is about to run.
+ * The job of a row: inputs (the exposure in the spool, or the _cal products of the jobs
+ * that it reads), settings, output folder. Writes nothing.
  * Returned: *ret, released with job_done.
+ */
+int work_describe(struct queue *q, const struct spool *spool,
+                  const struct config *config, const struct work_place *place,
+                  const struct queue_job *row, struct job *ret, struct err *err);
+
+/*
+ * The same, and make its output folder and write its manifest.
+ * Given:    row: its attempt is the one that is about to run.
  */
 int work_prepare(struct queue *q, const struct spool *spool,
                  const struct config *config, const struct work_place *place,

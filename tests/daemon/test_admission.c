@@ -17,16 +17,27 @@ END_TEST
 
 START_TEST(test_admission_need)
 {
-    ck_assert_int_eq(admission_need(100 * MB, 0, 0), 100 * MB);
-    ck_assert_int_eq(admission_need(100 * MB, 0.8, 0), 100 * MB);
-    ck_assert_int_eq(admission_need(100 * MB, 1.6, 0), 200 * MB);
+    ck_assert_int_eq(admission_need(100 * MB, 0), 100 * MB);
+    ck_assert_int_eq(admission_need(100 * MB, 0.8), 100 * MB);
+    ck_assert_int_eq(admission_need(100 * MB, 1.6), 200 * MB);
     /* one odd measurement does not rule */
-    ck_assert_int_eq(admission_need(100 * MB, 0.001, 0), 50 * MB);
-    ck_assert_int_eq(admission_need(100 * MB, 1000, 0), 800 * MB);
-    ck_assert_int_eq(admission_need(100 * MB, 0, 3), 800 * MB);
-    ck_assert_int_eq(admission_need(100 * MB, 1.6, 1), 400 * MB);
-    ck_assert_int_eq(admission_need(100 * MB, 0, 1000), 6400 * MB);
-    ck_assert_int_eq(admission_need(INT64_MAX, 8, 6), INT64_MAX);
+    ck_assert_int_eq(admission_need(100 * MB, 0.001), 50 * MB);
+    ck_assert_int_eq(admission_need(100 * MB, 1000), 800 * MB);
+    ck_assert_int_gt(admission_need(INT64_MAX, 8), (int64_t)1 << 59);
+}
+END_TEST
+
+START_TEST(test_admission_doubles_what_was_short)
+{
+    ck_assert_int_eq(admission_more(100 * MB, 0), 200 * MB);
+    ck_assert_int_eq(admission_more(100 * MB, 300 * MB), 600 * MB);
+    int64_t estimate = 1;
+    for (int i = 0; i < 200; i++) {
+        int64_t more = admission_more(estimate, 0);
+        ck_assert_int_ge(more, estimate);
+        estimate = more;
+    }
+    ck_assert_int_gt(estimate, (int64_t)1 << 59);
 }
 END_TEST
 
@@ -123,6 +134,7 @@ int main(void)
     TCase *t = tcase_create("all");
     tcase_add_test(t, test_admission_budget);
     tcase_add_test(t, test_admission_need);
+    tcase_add_test(t, test_admission_doubles_what_was_short);
     tcase_add_test(t, test_admission_sum_stays_within_the_budget);
     tcase_add_test(t, test_admission_larger_than_the_budget_runs_alone);
     tcase_add_test(t, test_admission_holds_for_any_sequence);
