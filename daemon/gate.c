@@ -23,18 +23,66 @@ void gate_close(struct gate *g)
     *g = (struct gate){0};
 }
 
-/* The estimate from the headers. What cannot be looked at fails by itself as it runs. */
+/* From the row of an exposure. Its five planes take 20 bytes a pixel; what is packed
+ * counts as a full frame. */
+static void extent_of(const struct queue_exposure *e, struct job_extent *ret)
+{
+    size_t n = strlen(e->name);
+    bool packed = n > 3 && !strcmp(e->name + n - 3, ".gz");
+    *ret = (struct job_extent){.ra = e->ra, .dec = e->dec, .pa = e->pa};
+    ret->pixels = packed ? 2048 * 2048 : (double)e->bytes / 20;
+    memcpy(ret->grating, e->grating, sizeof ret->grating);
+    memcpy(ret->filter, e->filter, sizeof ret->filter);
+}
+
+/* Of what a job reads: exposures, or products of the jobs of exposures. */
+static int look_up(struct queue *q, const struct queue_job *row,
+                   struct job_extent **ret, struct err *err)
+{
+    struct queue_input *in;
+    size_t n;
+    int code = queue_inputs(q, row->id, &in, &n, err);
+    if (code) {
+        return code;
+    }
+    struct job_extent *all = mem_calloc(n, sizeof *all, err);
+    code = all ? 0 : ERR_NOMEM;
+    for (size_t i = 0; i < n && !code; i++) {
+        struct queue_job from = {.exposure = in[i].exposure};
+        struct queue_exposure e;
+        code = in[i].input_job ? queue_get_job(q, in[i].input_job, &from, err) : 0;
+        code = code ? code : queue_get_exposure(q, from.exposure, &e, err);
+        if (!code) {
+            extent_of(&e, &all[i]);
+        }
+    }
+    free(in);
+    if (code) {
+        free(all);
+    } else {
+        *ret = all;
+    }
+    return code;
+}
+
+/* From the rows alone: a file of a stranger is opened by its job and nobody else. A job
+ * that cannot be described fails by itself as it runs. */
 static struct job_memory estimate(struct service *s, const struct queue_job *row)
 {
     struct job job;
+    struct job_extent *extents = NULL;
     struct err err = {0};
     struct job_memory m = {0};
+    if (look_up(s->queue, row, &extents, &err)) {
+        return m;
+    }
     if (!work_describe(s->queue, s->spool, s->config, &s->place, row, &job, &err)) {
-        if (job_estimate(&job, &m, &err)) {
+        if (job_estimate(&job, extents, &m, &err)) {
             m = (struct job_memory){0};
         }
         job_done(&job);
     }
+    free(extents);
     return m;
 }
 

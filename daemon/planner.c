@@ -48,6 +48,9 @@ int planner_describe(const struct exposure_meta *meta, const char *name,
     copy(e.detector, sizeof e.detector, meta->detector);
     copy(e.filter, sizeof e.filter, meta->filter);
     copy(e.grating, sizeof e.grating, meta->grating);
+    e.ra = meta->ra_ref;
+    e.dec = meta->dec_ref;
+    e.pa = meta->roll_ref + meta->v3i_yang;
     e.pattern_total = meta->pattern_total >= 1 && meta->pattern_total < 1000
                           ? (int)meta->pattern_total
                           : 1;

@@ -40,6 +40,7 @@ struct queue_exposure {
     int pattern_number, pattern_total; /* dither, 1..total */
     int64_t bytes;
     double accepted_at; /* seconds since 1970 */
+    double ra, dec, pa; /* of the pointing and its field, degrees; 0: not known */
 };
 
 struct queue_job {

@@ -25,6 +25,9 @@ void queue_read_exposure(sqlite3_stmt *st, void *row)
     e->pattern_total = sqlite3_column_int(st, 15);
     e->bytes = sqlite3_column_int64(st, 16);
     e->accepted_at = sqlite3_column_double(st, 17);
+    e->ra = sqlite3_column_double(st, 18);
+    e->dec = sqlite3_column_double(st, 19);
+    e->pa = sqlite3_column_double(st, 20);
 }
 
 int queue_find_content(struct queue *q, const char *sha256, int64_t *ret_id,
@@ -105,11 +108,13 @@ int queue_add_exposure(struct queue *q, const struct queue_exposure *e,
         q, &st, err,
         "INSERT INTO exposure(sha256, name, base, state, role, grp, program,"
         " observation, visit, target, detector, filter, grating, pattern_number,"
-        " pattern_total, bytes, accepted_at, changed_at)"
-        " VALUES(?, ?, ?, 'accepted', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "ssssssssssssiiidd", e->sha256, e->name, e->base, e->role, e->group, e->program,
-        e->observation, e->visit, e->target, e->detector, e->filter, e->grating,
-        (int64_t)e->pattern_number, (int64_t)e->pattern_total, e->bytes, now, now);
+        " pattern_total, bytes, accepted_at, changed_at, ra, dec, pa)"
+        " VALUES(?, ?, ?, 'accepted', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+        "?)",
+        "ssssssssssssiiiddddd", e->sha256, e->name, e->base, e->role, e->group,
+        e->program, e->observation, e->visit, e->target, e->detector, e->filter,
+        e->grating, (int64_t)e->pattern_number, (int64_t)e->pattern_total, e->bytes,
+        now, now, e->ra, e->dec, e->pa);
     code = code ? code : sql_finish(q, st, err);
     int64_t id = sqlite3_last_insert_rowid(q->db);
     code = code ? code : add_way(q, id, file, FILE_ACCEPTED, e->name, now, err);

@@ -68,7 +68,8 @@ void queue_read_job(sqlite3_stmt *st, void *row);              /* queue_jobs.c *
 void queue_read_exposure(sqlite3_stmt *st, void *row); /* queue_exposures.c */
 #define QUEUE_EXPOSURE_COLUMNS                                                         \
     "id, sha256, name, base, state, role, grp, program, observation, visit, target,"   \
-    " detector, filter, grating, pattern_number, pattern_total, bytes, accepted_at"
+    " detector, filter, grating, pattern_number, pattern_total, bytes, accepted_at,"   \
+    " ra, dec, pa"
 
 void queue_read_event(sqlite3_stmt *st, void *row); /* queue_events.c */
 #define QUEUE_EVENTS                                                                   \

@@ -1,18 +1,13 @@
 #include "jobs/job_estimate.h"
 
-#include <fcntl.h>
 #include <math.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
-#include "common/data/exposure_io.h"
-#include "common/data/gunzip.h"
 #include "jobs/job_plan.h"
 #include "stages/cube_geometry.h"
 
 #define MB 1e6
-#define FRAME 2048       /* pixels along an edge of the detector */
 #define HALF_FIELD 1.8   /* arcsec: half of a field's edge, with the pointing's slack */
 #define SPAXEL 0.1       /* arcsec, as cubepar has it */
 #define MAX_VOXELS 1e9   /* cube_build refuses larger cubes */
@@ -44,7 +39,7 @@ static const struct grid {
 };
 static const struct grid widest = {"", "", 0.97, 1.89, 2.35e-4}; /* most planes */
 
-/* What the headers say, over all inputs. */
+/* Of all inputs. */
 struct extent {
     double pixels; /* of the largest exposure */
     double u[2],
@@ -53,60 +48,29 @@ struct extent {
     const struct grid *grid;
 };
 
-static void look(const struct exposure_meta *m, double pixels, double grid_pa,
-                 struct extent *x, size_t i)
+static void look(const struct job_extent *e, double grid_pa, bool is_first,
+                 struct extent *x)
 {
-    if (i == 0) {
-        x->ra0 = m->ra_ref;
-        x->dec0 = m->dec_ref;
+    if (is_first) {
+        x->ra0 = e->ra;
+        x->dec0 = e->dec;
         for (size_t k = 0; k < sizeof grids / sizeof *grids; k++) {
-            if (!strcasecmp(grids[k].grating, m->grating) &&
-                !strcasecmp(grids[k].filter, m->filter)) {
+            if (!strcasecmp(grids[k].grating, e->grating) &&
+                !strcasecmp(grids[k].filter, e->filter)) {
                 x->grid = &grids[k];
             }
         }
     }
-    double turn = (m->roll_ref + m->v3i_yang - grid_pa) * DEGREE, pa = grid_pa * DEGREE;
+    double turn = (e->pa - grid_pa) * DEGREE, pa = grid_pa * DEGREE;
     double half = HALF_FIELD * (fabs(cos(turn)) + fabs(sin(turn)));
-    double west = -remainder(m->ra_ref - x->ra0, 360) * 3600 * cos(m->dec_ref * DEGREE);
-    double north = (m->dec_ref - x->dec0) * 3600;
+    double west = -remainder(e->ra - x->ra0, 360) * 3600 * cos(e->dec * DEGREE);
+    double north = (e->dec - x->dec0) * 3600;
     double u = west * cos(pa) + north * sin(pa), v = north * cos(pa) - west * sin(pa);
-    x->pixels = fmax(x->pixels, pixels);
+    x->pixels = fmax(x->pixels, e->pixels);
     x->u[0] = fmin(x->u[0], u - half);
     x->u[1] = fmax(x->u[1], u + half);
     x->v[0] = fmin(x->v[0], v - half);
     x->v[1] = fmax(x->v[1], v + half);
-}
-
-static bool is_gzip(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    bool is = fd >= 0 && gunzip_is_gzip(fd);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return is;
-}
-
-static int look_at_inputs(const struct job *job, double grid_pa, struct extent *x,
-                          struct err *err)
-{
-    for (size_t i = 0; i < job->n_inputs; i++) {
-        struct exposure_meta unknown = {
-            .roll_ref = 45, .ra_ref = x->ra0, .dec_ref = x->dec0};
-        struct exposure *e = NULL;
-        if (is_gzip(job->inputs[i].path)) {
-            look(&unknown, FRAME * FRAME, 0, x, i);
-            continue;
-        }
-        int code = exposure_read_headers(job->inputs[i].path, &e, err);
-        if (code) {
-            return code;
-        }
-        look(&e->meta, (double)e->nx * e->ny, grid_pa, x, i);
-        exposure_free(e);
-    }
-    return 0;
 }
 
 /* Spaxels along one axis: the grid is symmetric about its centre. */
@@ -155,7 +119,8 @@ static bool keeps_flat(const struct job_plan *plan)
            params_bool(recipe_params(plan->settings, i), "save_interpolated_flat");
 }
 
-int job_estimate(const struct job *job, struct job_memory *ret, struct err *err)
+int job_estimate(const struct job *job, const struct job_extent *extents,
+                 struct job_memory *ret, struct err *err)
 {
     struct job_plan plan = {0};
     struct cube_request rq = {.ra_center = NAN, .dec_center = NAN, .pa = NAN};
@@ -169,22 +134,21 @@ int job_estimate(const struct job *job, struct job_memory *ret, struct err *err)
     if (cube >= 0) {
         cube_request_read(recipe_params(plan.settings, cube), &rq);
     }
-    code = look_at_inputs(job, isnan(rq.pa) ? 0 : rq.pa, &x, err);
-    if (!code) {
-        const bool is_spec2 = !strcmp(plan.recipe->name, "spec2");
-        double calibrate =
-            is_spec2 ? CALIBRATED + PATHLOSS + NARROW + (keeps_flat(&plan) ? FLAT : 0)
-                     : 0;
-        double open = is_spec2 ? CALIBRATED + (job->n_save ? PATHLOSS : 0) : OPENED;
-        double most = x.pixels * calibrate;
-        if (cube >= 0) {
-            most = fmax(most, x.pixels * (open + TRACE) + voxels(&rq, &x) * VOXEL);
-        }
-        most += (job->threads > 1 ? job->threads : 1) * TILE;
-        most += is_spec2 ? 0 : (double)job->n_inputs * KEPT_WCS;
-        ret->job = (int64_t)most;
-        ret->process = (int64_t)PROCESS;
+    for (size_t i = 0; i < job->n_inputs; i++) {
+        look(&extents[i], isnan(rq.pa) ? 0 : rq.pa, i == 0, &x);
     }
+    const bool is_spec2 = !strcmp(plan.recipe->name, "spec2");
+    double calibrate =
+        is_spec2 ? CALIBRATED + PATHLOSS + NARROW + (keeps_flat(&plan) ? FLAT : 0) : 0;
+    double open = is_spec2 ? CALIBRATED + (job->n_save ? PATHLOSS : 0) : OPENED;
+    double most = x.pixels * calibrate;
+    if (cube >= 0) {
+        most = fmax(most, x.pixels * (open + TRACE) + voxels(&rq, &x) * VOXEL);
+    }
+    most += (job->threads > 1 ? job->threads : 1) * TILE;
+    most += is_spec2 ? 0 : (double)job->n_inputs * KEPT_WCS;
+    ret->job = (int64_t)most;
+    ret->process = (int64_t)PROCESS;
     job_plan_done(&plan);
-    return code;
+    return 0;
 }

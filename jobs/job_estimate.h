@@ -6,8 +6,8 @@
 #include "jobs/job.h"
 
 /*
- * How much memory a job will need, from the headers of its inputs, its recipe and its
- * settings, before it runs. No pixel and no reference is read.
+ * How much memory a job will need, from the size and pointing of its exposures, its recipe
+ * and its settings, before it runs. Pure: no file is opened.
  *
  *     pixels of one exposure x bytes of the planes that a stage holds
  *     + voxels of the cube x 20   (SCI, ERR, DQ, WMAP and the weights)
@@ -17,7 +17,7 @@
  * spec2 peaks while it calibrates and writes _cal (45 bytes a pixel, 57 where the flat is
  * kept), or in cube_build (33 of the exposure, 10 of its trace, and the cube); spec3 holds
  * one exposure at a time (24 with its trace). The field of an exposure is taken as a
- * square of 3.6 arcsec, turned as ROLL_REF and V3I_YANG say; the grid as the settings of
+ * square of 3.6 arcsec, turned as it was on the sky; the grid as the settings of
  * cube_build say, and where they leave it to cubepar, 0.1 arcsec and the disperser's
  * nominal range and step. Spaxels that no light reaches are never touched, so true peaks
  * are lower. Estimate over peak, measured (G395H, two threads): spec2 of a full frame 390
@@ -27,8 +27,7 @@
  * What stays outside: flats and other references lie on disk (ref_planes.h) or in the
  * cache, which has a ceiling of its own; a flat that is compressed is loaded whole, and
  * only measured peaks show that. Of a window that leaves out slices the field is still
- * taken whole (three times too much for a quarter of the frame). A gzip file is taken as a full frame of the widest grid, for only
- * unpacking it would tell.
+ * taken whole (three times too much for a quarter of the frame).
  */
 
 struct job_memory {  /* bytes */
@@ -36,11 +35,21 @@ struct job_memory {  /* bytes */
     int64_t process; /* a process of its own beside that: code, libraries, references */
 };
 
+struct job_extent { /* of one exposure */
+    double pixels;
+    char grating[12],
+        filter[12]; /* another than the nine pairs: the one of most planes */
+    double ra, dec; /* degrees: RA_REF, DEC_REF */
+    double pa;      /* degrees: ROLL_REF + V3I_YANG */
+};
+
 /*
- * Given:     job: recipe, inputs, settings, threads (nothing needs to be pinned)
- * Errors:    as job_plan_make and exposure_read_headers
- * Thread:    any. Test: tests/jobs/test_job_estimate.c
+ * Given:     job      recipe, inputs, settings, threads (nothing needs to be pinned)
+ *            extents  of each input
+ * Errors:    as job_plan_make
+ * Thread:    any (pure). Test: tests/jobs/test_job_estimate.c
  */
-int job_estimate(const struct job *job, struct job_memory *ret, struct err *err);
+int job_estimate(const struct job *job, const struct job_extent *extents,
+                 struct job_memory *ret, struct err *err);
 
 #endif

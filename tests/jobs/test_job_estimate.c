@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "common/data/exposure_io.h"
 #include "jobs/job_estimate.h"
 #include "tests/e2e/programs.h"
 #include "tests/support.h"
@@ -29,8 +30,21 @@ static void teardown(void)
 static struct job_memory estimate(struct job *job)
 {
     struct job_memory m = {0};
+    struct job_extent extents[16] = {0};
     struct err err = {0};
-    support_ok(job_estimate(job, &m, &err), &err);
+    for (size_t i = 0; i < job->n_inputs; i++) {
+        struct exposure *e = NULL;
+        support_ok(exposure_read_headers(job->inputs[i].path, &e, &err), &err);
+        struct job_extent *x = &extents[i];
+        x->pixels = (double)exposure_pixels(e);
+        snprintf(x->grating, sizeof x->grating, "%s", e->meta.grating);
+        snprintf(x->filter, sizeof x->filter, "%s", e->meta.filter);
+        x->ra = e->meta.ra_ref;
+        x->dec = e->meta.dec_ref;
+        x->pa = e->meta.roll_ref + e->meta.v3i_yang;
+        exposure_free(e);
+    }
+    support_ok(job_estimate(job, extents, &m, &err), &err);
     return m;
 }
 
@@ -184,34 +198,29 @@ START_TEST(test_job_estimate_grows)
 }
 END_TEST
 
-/* A gzip file is not unpacked for an estimate, and counts as a full frame. */
-START_TEST(test_job_estimate_gzip)
+/* What is not known counts as the largest of its kind; a bad setting is named. */
+START_TEST(test_job_estimate_unknown)
 {
-    const char *const plain[] = {"a_rate.fits", NULL};
-    const char *const packed[] = {"a_rate.fits.gz", NULL};
-    struct exposure *e = support_exposure(64, 64, 1, 1, "NRS1", "F290LP", "G395H");
-    support_write_rate(support_path(top, "a_rate.fits"), e);
-    exposure_free(e);
-    programs_run(top, "gzip -k a_rate.fits");
-    struct job small, large;
-    make_job(&small, "spec2", plain, NULL);
-    make_job(&large, "spec2", packed, NULL);
-    ck_assert_int_gt(estimate(&large).job, estimate(&small).job + 100 * 1000 * 1000);
-    job_done(&small);
-    job_done(&large);
-}
-END_TEST
-
-START_TEST(test_job_estimate_errors)
-{
-    const char *const none[] = {"absent_rate.fits", NULL};
+    const char *const one[] = {"a_rate.fits", NULL};
+    const char *const bad[] = {"cube_build", "scalexi", "1", NULL};
+    struct job_extent x = {.pixels = 64 * 64}, h = x, m = x;
     struct job job;
-    struct job_memory m = {7, 7};
+    struct job_memory unknown = {0}, high = {0}, medium = {0};
     struct err err = {0};
-    make_job(&job, "spec2", none, NULL);
-    ck_assert_int_lt(job_estimate(&job, &m, &err), 0);
-    ck_assert_ptr_nonnull(strstr(err.message, "absent_rate.fits"));
-    ck_assert_int_eq(m.job, 7);
+    strcpy(h.grating, "G395H");
+    strcpy(h.filter, "F290LP");
+    strcpy(m.grating, "G395M");
+    strcpy(m.filter, "F290LP");
+    make_job(&job, "spec2", one, NULL);
+    support_ok(job_estimate(&job, &x, &unknown, &err), &err);
+    support_ok(job_estimate(&job, &h, &high, &err), &err);
+    support_ok(job_estimate(&job, &m, &medium, &err), &err);
+    ck_assert_int_gt(high.job, 2 * medium.job);
+    ck_assert_int_ge(unknown.job, high.job);
+    job_done(&job);
+    make_job(&job, "spec2", one, bad);
+    ck_assert_int_eq(job_estimate(&job, &x, &high, &err), ERR_PARAM);
+    ck_assert_ptr_nonnull(strstr(err.message, "scalexi"));
     job_done(&job);
 }
 END_TEST
@@ -224,8 +233,7 @@ int main(void)
     tcase_add_test(t, test_job_estimate_full_frame);
     tcase_add_test(t, test_job_estimate_windows);
     tcase_add_test(t, test_job_estimate_grows);
-    tcase_add_test(t, test_job_estimate_gzip);
-    tcase_add_test(t, test_job_estimate_errors);
+    tcase_add_test(t, test_job_estimate_unknown);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
