@@ -183,8 +183,7 @@ static int64_t memory_limit(const struct service *s)
                : 2 * need + reserved;
 }
 
-/* In a process of its own? */
-static bool is_isolated(const struct service *s, const struct queue_job *row)
+bool dispatch_isolates(const struct service *s, const struct queue_job *row)
 {
     return row->state == JOB_SUSPECT || row->crashes > 0 ||
            !strcmp(params_string(s->config->values, "executor"), "child");
@@ -213,7 +212,8 @@ static int start_job(struct service *s, const struct queue_job *next, struct err
 {
     struct queue_job row;
     struct job job;
-    const bool suspect = next->state == JOB_SUSPECT, isolated = is_isolated(s, next);
+    const bool suspect = next->state == JOB_SUSPECT,
+               isolated = dispatch_isolates(s, next);
     int code = queue_move(s->queue, next->id, JOB_RUNNING, NULL, service_now(), err);
     code = code ? code : queue_get_job(s->queue, next->id, &row, err);
     if (code) {
@@ -310,7 +310,7 @@ void service_dispatch(struct service *s)
     while (!*stopped(s) && executor_idle(s->executor) > 0) {
         struct queue_job next;
         int code = next_job(s, &next, &err);
-        if (!code && !gate_admits(s, &next, is_isolated(s, &next))) {
+        if (!code && !gate_admits(s, &next)) {
             return;
         }
         code = code ? code : start_job(s, &next, &err);

@@ -122,7 +122,7 @@ static void keep_turn(struct service *s, struct queue_job *next)
     }
 }
 
-bool gate_admits(struct service *s, struct queue_job *next, bool isolated)
+bool gate_admits(struct service *s, struct queue_job *next)
 {
     struct gate *g = &s->gate;
     const struct params *v = s->config->values;
@@ -137,7 +137,7 @@ bool gate_admits(struct service *s, struct queue_job *next, bool isolated)
                                            params_int(v, "references_memory_mb"));
     keep_turn(s, next);
     int64_t before = g->next.id;
-    look(s, next, isolated);
+    look(s, next, dispatch_isolates(s, next));
     bool fits = admission_fits(&g->admission, g->next.need, &alone, why, sizeof why);
     g->waits = !fits;
     *g->why = 0;

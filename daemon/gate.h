@@ -47,11 +47,11 @@ int gate_open(struct gate *g, int workers, struct err *err);
 void gate_close(struct gate *g);
 
 /*
- * May this job start now, isolated or on a thread? *next becomes the job whose turn it is:
+ * May this job start now? *next becomes the job whose turn it is:
  * the one that waits for room, if there is one. False: `why` says what it waits for.
  * With next->id = 0 (there is none) nothing waits any more.
  */
-bool gate_admits(struct service *s, struct queue_job *next, bool isolated);
+bool gate_admits(struct service *s, struct queue_job *next);
 
 /* What the job last admitted will need at most, bytes; 0: not known. For its limits. */
 int64_t gate_need(const struct gate *g);

@@ -112,6 +112,8 @@ void service_close(struct service *s);
 void service_dispatch(struct service *s);
 /* Why it starts none although workers are idle and jobs queued; "" if it would. */
 const char *service_dispatch_blocked(const struct service *s);
+/* Will it run in a process of its own? */
+bool dispatch_isolates(const struct service *s, const struct queue_job *row);
 /* Record ends of attempts that the queue has refused before. */
 void dispatch_retry_unsaved(struct service *s);
 /* For the executor; progress and notes come on its workers. */
