@@ -120,8 +120,9 @@ START_TEST(test_kill_sweep_loses_doubles_and_halves_nothing)
         sweep_tell(
             &sweep,
             "workload of %ld and %ld calls, %ld deaths of the daemon, %ld of them "
-            "from outside, %ld lives that ended first",
-            w.calls[0], w.calls[1], sums.deaths, sums.from_outside, sums.by_itself);
+            "from outside, %ld deaths of a job's process, %ld lives that ended first",
+            w.calls[0], w.calls[1], sums.deaths, sums.from_outside, sums.of_jobs,
+            sums.by_itself);
     }
     workload_done(&w);
     ck_assert_int_eq(sweep.failures, 0);

@@ -151,7 +151,7 @@ static void set_long(const char *name, long value)
 static void become(const struct workload *w, const struct life *life)
 {
     char path[4200], state[256];
-    const char *bin = getenv("IFUD_BIN");
+    const char *bin = getenv("IFUD_BIN"), *asan = getenv("ASAN_OPTIONS");
     int fd = open(w->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
@@ -178,6 +178,8 @@ static void become(const struct workload *w, const struct life *life)
         _exit(127);
     }
     setenv("LD_PRELOAD", preload, 1);
+    snprintf(path, sizeof path, "%s:verify_asan_link_order=0", asan ? asan : "");
+    setenv("ASAN_OPTIONS", path, 1);
     snprintf(path, sizeof path, "%s/ifud", bin ? bin : "build/bin");
     execl(path, "ifud", "--config", w->config[life->child],
           life->stay ? (char *)NULL : "--once", (char *)NULL);
