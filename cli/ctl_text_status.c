@@ -2,6 +2,8 @@
 
 #include "cli/ctl_text.h"
 
+#define MOST_PROBLEMS 8 /* a screen is short */
+
 /* ---- the first lines: is all well? ---- */
 
 static void print_head(FILE *out, const json_t *s)
@@ -169,6 +171,11 @@ static void print_problems(FILE *out, const json_t *s, const char *key,
     }
     json_array_foreach(list, i, p)
     {
+        if (i == MOST_PROBLEMS) {
+            fprintf(out, "  ... and more: ifuctl list --state %s\n",
+                    ctl_text(p, "state"));
+            break;
+        }
         char ago[32], again[32];
         ctl_duration(now - ctl_number(p, "changed_at"), ago);
         fprintf(out, "  %s %s, %s ago, attempt %ld", ctl_text(p, "job"),

@@ -101,6 +101,28 @@ START_TEST(test_ctl_text_status_begins_with_the_verdict)
 }
 END_TEST
 
+START_TEST(test_ctl_text_status_fits_a_screen)
+{
+    json_t *s = json_pack("{s:s,s:[]}", "state", "running", "problems");
+    for (int i = 0; i < 20; i++) {
+        json_array_append_new(
+            json_object_get(s, "problems"),
+            json_pack("{s:s,s:s}", "job", i ? "j" : "first", "state", "held"));
+    }
+    char *json = json_dumps(s, 0), *text = print(ctl_print_status, json);
+    int lines = 0;
+    for (const char *c = text; *c; c++) {
+        lines += *c == '\n';
+    }
+    has(text, "first held");
+    has(text, "... and more: ifuctl list --state held");
+    ck_assert_int_lt(lines, 32);
+    free(text);
+    free(json);
+    json_decref(s);
+}
+END_TEST
+
 START_TEST(test_ctl_text_commands)
 {
     char *text = print(
@@ -179,6 +201,7 @@ int main(void)
     tcase_add_test(t, test_ctl_text_quiet_status_has_no_empty_parts);
     tcase_add_test(t, test_ctl_text_show_and_events);
     tcase_add_test(t, test_ctl_text_status_begins_with_the_verdict);
+    tcase_add_test(t, test_ctl_text_status_fits_a_screen);
     tcase_add_test(t, test_ctl_text_commands);
     tcase_add_test(t, test_ctl_text_exposure);
     suite_add_tcase(s, t);
