@@ -184,10 +184,11 @@ int queue_exposure_events(struct queue *q, int64_t exposure, size_t limit,
                           struct queue_event **ret, size_t *ret_n, struct err *err)
 {
     sqlite3_stmt *st;
-    int code = sql_prepare(q, &st, err,
-                           "SELECT * FROM (" QUEUE_EVENTS
-                           "v.exposure = ? ORDER BY v.id DESC LIMIT ?) ORDER BY id",
-                           "ii", exposure, (int64_t)limit);
+    int code =
+        sql_prepare(q, &st, err,
+                    "SELECT * FROM (" QUEUE_EVENTS "v.exposure = ? AND v.job IS NULL"
+                    " ORDER BY v.id DESC LIMIT ?) ORDER BY id",
+                    "ii", exposure, (int64_t)limit);
     return code ? code
                 : sql_rows(q, st, sizeof(struct queue_event), queue_read_event, ret,
                            ret_n, err);

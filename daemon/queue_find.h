@@ -28,7 +28,7 @@ int queue_find_exposure(struct queue *q, const char *name, struct queue_exposure
                         struct err *err);
 int queue_jobs_of_exposure(struct queue *q, int64_t exposure, struct queue_job **ret,
                            size_t *ret_n, struct err *err);
-/* The last events of an exposure, oldest first. */
+/* The last events of an exposure as a file, oldest first; not those of its jobs. */
 int queue_exposure_events(struct queue *q, int64_t exposure, size_t limit,
                           struct queue_event **ret, size_t *ret_n, struct err *err);
 
