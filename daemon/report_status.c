@@ -201,6 +201,19 @@ static void put_service(json_t *o, const struct report *r)
     report_put(o, "inbox", inbox);
 }
 
+/* What jobs may use of the machine's memory, and what those that run were admitted with. */
+static void put_memory(json_t *o, const struct report *r)
+{
+    const struct gate *g = r->live ? &r->live->gate : NULL;
+    json_t *memory = g ? json_object() : json_null();
+    if (g) {
+        report_put(memory, "budget_bytes", json_integer(g->admission.budget));
+        report_put(memory, "reserved_bytes", json_integer(g->admission.used));
+        report_put(memory, "machine_bytes", json_integer(g->machine));
+    }
+    report_put(o, "memory", memory);
+}
+
 static void block(json_t *list, const char *what, const char *why)
 {
     if (*why) {
@@ -233,6 +246,7 @@ json_t *report_status(const struct report *r, const struct request *in, struct e
         return NULL;
     }
     put_blocked(o, r);
+    put_memory(o, r);
     put_running(o, r);
     put_programs(o, r);
     put_waiting(o, r);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "tests/daemon_child.h"
 #include "tests/support.h"
@@ -71,6 +72,15 @@ static bool mentions(const char *list, const char *key, const char *word)
     }
     json_decref(status);
     return found;
+}
+
+/* What the planner finds out comes with the next tick. */
+static void until_mentions(const char *list, const char *key, const char *word)
+{
+    for (int i = 0; i < 1000 && !mentions(list, key, word); i++) { /* at most 20 s */
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    ck_assert_msg(mentions(list, key, word), "no '%s' in %s of %s", word, key, list);
 }
 
 /* Has the job that needs attention been tried n times? */
@@ -147,8 +157,8 @@ START_TEST(test_daemon_failing_job_is_held_and_says_why)
     daemon_child_start(&d);
     daemon_child_until(&d, "jobs.held", 1);
     ck_assert(mentions("problems", "message", "camera")); /* no reference is there */
-    ck_assert(mentions("waiting", "waits_for", "dither 1 NRS2"));
-    ck_assert(mentions("waiting", "waits_for", "its spec2 is held"));
+    until_mentions("waiting", "waits_for", "dither 1 NRS2");
+    until_mentions("waiting", "waits_for", "its spec2 is held");
     char *text;
     ck_assert_int_eq(daemon_child_run(&d, &text, "ifuctl", "--config", d.config, "show",
                                       "jw01234001001_02101_00001_nrs1"),
