@@ -181,10 +181,10 @@ END_TEST
 START_TEST(test_recovery_poison_takes_the_daemon_down_once)
 {
     setup_with("");
-    poison_child_set("segv=" PART, 64);
+    poison_child_set("abort=" PART, 64);
     daemon_child_start(&d);
     drop_all();
-    until_death(SIGSEGV);
+    until_death(SIGABRT);
     daemon_child_start(&d);
     daemon_child_until(&d, "jobs.quarantined", 1);
     daemon_child_until(&d, "jobs.done", 3);
@@ -205,7 +205,7 @@ START_TEST(test_recovery_poison_takes_the_daemon_down_once)
     }
     json_t *answer = show(SICK);
     char *text = json_dumps(answer, 0);
-    ck_assert_ptr_nonnull(strstr(text, "signal 11"));
+    ck_assert_ptr_nonnull(strstr(text, "signal 6"));
     ck_assert_ptr_nonnull(strstr(text, "photom"));
     ck_assert_ptr_nonnull(strstr(text, "exposure_write < job_run"));
     ck_assert_ptr_nonnull(strstr(text, "/spool/jobs/" SICK ".crash.txt"));
@@ -229,7 +229,7 @@ END_TEST
 START_TEST(test_recovery_isolated_jobs_spare_the_daemon)
 {
     setup_with("\"executor\": \"child\"");
-    poison_child_set("abort=" PART, 64);
+    poison_child_set("segv=" PART, 64);
     daemon_child_start(&d);
     drop_all();
     daemon_child_until(&d, "jobs.quarantined", 1);
@@ -242,14 +242,14 @@ END_TEST
 
 START_TEST(test_recovery_endless_job_is_killed_at_its_limit)
 {
-    setup_with("\"executor\": \"child\", \"job_time_limit_seconds\": 3,"
+    setup_with("\"executor\": \"child\", \"job_time_limit_seconds\": 8,"
                " \"job_grace_seconds\": 0.2");
     poison_child_set("loop=" PART, 64);
     daemon_child_start(&d);
-    drop_all();
+    programs_run(d.top, "ln rate/*_nrs1_rate.fits inbox/"); /* the other one is well */
     daemon_child_until(&d, "jobs.quarantined", 1);
-    daemon_child_until(&d, "jobs.done", 3);
-    check_products(3, 0);
+    daemon_child_until(&d, "jobs.done", 1);
+    check_products(1, 0);
     json_t *answer = show(SICK);
     char *text = json_dumps(answer, 0);
     ck_assert_ptr_nonnull(strstr(text, "did not end when asked"));

@@ -177,6 +177,7 @@ START_TEST(test_job_report_is_bounded)
     support_ok(feed(line), &err);
     ck_assert_int_eq(feed(" "), ERR_INPUT);
     ck_assert_ptr_nonnull(strstr(err.message, "too long"));
+    teardown();
     setup();
     char product[300];
     for (int i = 0; i < JOB_REPORT_PRODUCTS; i++) {
@@ -187,6 +188,7 @@ START_TEST(test_job_report_is_bounded)
         support_ok(feed(product), &err);
     }
     ck_assert_int_eq(feed(product), ERR_INPUT);
+    teardown();
     setup();
     memset(line, '\n', sizeof line - 1);
     int code = 0;
