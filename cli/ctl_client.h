@@ -21,7 +21,7 @@ bool ctl_is_down(const char *socket);
 /*
  * The same question to `ifud --config FILE --answer`, which reads the queue without a
  * daemon. The program beside this one's executable is taken, else that of $PATH.
- * Test: tests/e2e/test_offline.c
+ * Test: tests/e2e/test_ctl.c
  */
 int ctl_ask_offline(const char *config, const json_t *request, json_t **ret,
                     struct err *err);

@@ -44,7 +44,7 @@ static const char options_help[] =
     "  --config FILE     the daemon's configuration (default: " SYSTEM_CONFIG ")\n"
     "  --socket PATH     the daemon's socket (default: that of --config, else\n"
     "                    $IFUD_SOCKET, else that of the default configuration)\n"
-    "  --json            the answer as JSON (ifuctl(1) has the keys)\n"
+    "  --json            the answer as JSON (protocol.md has the keys)\n"
     "  --watch           status: again every two seconds until interrupted\n"
     "  --follow          events: go on as they happen\n"
     "  --limit N         list, events: how many (default 50)\n"

@@ -12,7 +12,7 @@
  * Given:    in: a line, as the status socket takes it
  * Returned: on `out` a line, as the status socket answers; also when the answer is an
  *           error. 0, or ERR_IO if `out` fails.
- * Thread: one for a queue. Test: tests/e2e/test_offline.c
+ * Thread: one for a queue. Test: tests/e2e/test_ctl.c
  */
 int offline_answer(const struct config *config, FILE *in, FILE *out, struct err *err);
 

@@ -10,7 +10,7 @@
 /*
  * Answers to requests: one JSON object each. They are made from the queue alone, and from
  * the running service where there is one, so that the same code answers when the daemon
- * is down (offline.h). No request looks at all jobs.
+ * is down (offline.h). No request to a running daemon looks at all jobs.
  *
  *   report.c           the table of requests
  *   report_status.c    status
@@ -20,7 +20,7 @@
  *   report_care.c      queue check, backup, prune
  *   report_json.c      rows as JSON
  *
- * Thread: the loop's, or the one of ifud --answer. Test: tests/daemon/test_report.c
+ * Thread: the loop's, or the one of ifud --answer. Test: tests/e2e/test_ctl.c
  */
 struct service;
 
