@@ -68,7 +68,11 @@ int inbox_name_clear(int dir, const char *name, const struct stat *st, struct er
         inbox_name_back(dir, taken);
         return err_set(err, ERR_INPUT, "%s is another file now", name);
     }
-    return unlinkat(dir, taken, 0)
-               ? err_set(err, ERR_IO, "cannot remove %s: %s", taken, strerror(errno))
-               : 0;
+    if (unlinkat(dir, taken, 0)) {
+        int code = err_set(err, ERR_IO, "cannot remove %s from the inbox: %s", name,
+                           strerror(errno));
+        inbox_name_back(dir, taken);
+        return code;
+    }
+    return 0;
 }

@@ -277,6 +277,12 @@ static int record_batch(struct service *s, const struct spool_result *const *res
     return code;
 }
 
+static double retry_seconds(const struct service *s)
+{
+    double wait = params_real(s->config->values, "retry_seconds");
+    return wait < RETRY_INTAKE_SECONDS ? wait : RETRY_INTAKE_SECONDS;
+}
+
 /* Its row is committed: the name goes. */
 static void clear(struct service *s, const struct spool_result *r,
                   const struct taken *taken)
@@ -289,8 +295,11 @@ static void clear(struct service *s, const struct spool_result *r,
         &(struct log_fields){.exposure = r->exposure.name},
         "exposure %s %s (%s, %.12s)", r->exposure.name,
         is_new ? "accepted" : "came again", r->exposure.role, r->exposure.sha256);
-    if (taken->forget) {
-        spool_forget(s->spool, r->exposure.sha256, r->exposure.name);
+    if (taken->forget &&
+        spool_forget(s->spool, r->exposure.sha256, r->exposure.name, &err)) {
+        service_trouble(s, "%s, trying again", err.message);
+        inbox_again(s->inbox, r->name, retry_seconds(s));
+        return;
     }
     int code = inbox_clear(s->inbox, r->name, &r->st, &err);
     if (!code) {
@@ -301,12 +310,6 @@ static void clear(struct service *s, const struct spool_result *r,
         service_trouble(s, "%s is accepted, but %s", r->shown, err.message);
         inbox_keep(s->inbox, r->name);
     }
-}
-
-static double retry_seconds(const struct service *s)
-{
-    double wait = params_real(s->config->values, "retry_seconds");
-    return wait < RETRY_INTAKE_SECONDS ? wait : RETRY_INTAKE_SECONDS;
 }
 
 static void finish_one(struct service *s, const struct spool_result *r,

@@ -1,6 +1,7 @@
 #include "daemon/spool.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -187,19 +188,22 @@ char *spool_path(const struct spool *s, const char *sha256, const char *name,
     return mem_printf(err, "%s/%s/%s", s->place.exposures, sha256, name);
 }
 
-void spool_forget(struct spool *s, const char *sha256, const char *name)
+int spool_forget(struct spool *s, const char *sha256, const char *name, struct err *err)
 {
-    char *path = spool_path(s, sha256, name, NULL);
-    char *folder = path ? path_folder(path, NULL) : NULL;
-    if (path && !unlink(path) && folder) {
-        int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd >= 0) { /* if it fails there is a spare copy, no more */
-            fsync(fd);
-            close(fd);
-        }
+    char *path = spool_path(s, sha256, name, err);
+    char *folder = path ? path_folder(path, err) : NULL;
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    int code = folder ? 0 : ERR_NOMEM;
+    if (!code && (fd < 0 || (unlink(path) && errno != ENOENT) || fsync(fd))) {
+        code = err_set(err, ERR_IO, "cannot remove the spare copy of %s: %s", name,
+                       strerror(errno));
+    }
+    if (fd >= 0) {
+        close(fd);
     }
     free(folder);
     free(path);
+    return code;
 }
 
 /* Copies that a death left behind. */

@@ -78,7 +78,8 @@ void spool_stop(struct spool *spool);
 char *spool_path(const struct spool *spool, const char *sha256, const char *name,
                  struct err *err);
 /* The same bytes were accepted under another name before: remove this copy's name, for
- * good before the file leaves the inbox. */
-void spool_forget(struct spool *spool, const char *sha256, const char *name);
+ * good before the file leaves the inbox. ERR_IO: it may still be there. */
+int spool_forget(struct spool *spool, const char *sha256, const char *name,
+                 struct err *err);
 
 #endif
