@@ -1,21 +1,28 @@
 #include <check.h>
 #include <dirent.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "daemon/queue.h"
+#include "tests/daemon/killing_vfs.h"
+#include "tests/daemon/queue_kit.h"
 #include "tests/daemon/queue_schema1.h"
 #include "tests/support.h"
 
 static char *folder;
-static const char *path;
+static char *path;
 static struct queue *q;
 static struct err err;
 
 static void setup(void)
 {
+    if (!access("/dev/shm", W_OK)) { /* a killed process needs no disk */
+        setenv("TMPDIR", "/dev/shm", 1);
+    }
     folder = support_folder();
     path = strdup(support_path(folder, "queue.db"));
     q = NULL;
@@ -24,6 +31,7 @@ static void setup(void)
 static void teardown(void)
 {
     queue_close(q);
+    free(path);
     support_remove(folder);
 }
 
@@ -132,6 +140,118 @@ START_TEST(test_queue_opens_after_a_death_while_it_was_made)
 }
 END_TEST
 
+/* One integer, read by SQLite alone. */
+static int64_t ask(const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *st;
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_msg(!sqlite3_prepare_v2(db, sql, -1, &st, NULL), "%s: %s", sql,
+                  sqlite3_errmsg(db));
+    ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
+    int64_t n = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    return n;
+}
+
+/* Open the queue in a child that dies at the n-th change of a file. */
+static int migrate_and_die(long n)
+{
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        killing_vfs_install(n);
+        int code = queue_open(path, QUEUE_WRITE, &q, &err);
+        queue_close(q);
+        _exit(code ? 1 : 0);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+START_TEST(test_queue_migrate_killed_at_every_write)
+{
+    int old = 0, new = 0, status = 9;
+    for (long n = 1; status != 0; n++) {
+        ck_assert_int_lt(n, 2000);
+        support_remove(folder);
+        folder = support_folder();
+        free(path);
+        path = strdup(support_path(folder, "queue.db"));
+        queue_schema1_write(path);
+        status = migrate_and_die(n);
+        ck_assert_msg(status == 9 || status == 0, "status %d at %ld", status, n);
+        /* one or the other, never both */
+        int64_t version = ask("PRAGMA user_version");
+        ck_assert(version == 1 || version == 2);
+        old += version == 1;
+        new += version == 2;
+        ck_assert_int_eq(
+            ask("SELECT count(*) FROM pragma_table_info('job') WHERE name = 'wish'"),
+            version == 2);
+        ck_assert_int_eq(ask("SELECT count(*) FROM sqlite_schema WHERE name LIKE"
+                             " '%\\_1' ESCAPE '\\' AND type = 'table'"),
+                         0);
+        ck_assert_int_eq(ask("SELECT count(*) FROM job"), 4);
+        ck_assert_int_eq(ask("SELECT count(*) FROM event"), 11);
+        /* the next start ends it */
+        support_ok(queue_open(path, QUEUE_WRITE, &q, &err), &err);
+        is_migrated();
+        kit_check(q);
+        queue_close(q);
+        q = NULL;
+    }
+    ck_assert_int_gt(old, 20);
+    ck_assert_int_gt(new, 5);
+    fprintf(stderr, "killed at %d writes: %d times still old, %d times new\n",
+            old + new - 1, old, new - 1);
+}
+END_TEST
+
+static void same(const char *name, const void *bytes, size_t n)
+{
+    size_t now;
+    char *is = support_read_file(support_path(folder, name), &now);
+    ck_assert_uint_eq(now, n);
+    ck_assert_mem_eq(is, bytes, n);
+    free(is);
+}
+
+START_TEST(test_queue_migrate_newer_schema_is_left_alone)
+{
+    /* written by a later version that died: part of it is still in the -wal */
+    queue_schema1_write(path);
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        sqlite3 *db;
+        sqlite3_open(path, &db);
+        _exit(sqlite3_exec(db, "CREATE TABLE later(x); PRAGMA user_version = 3", NULL,
+                           NULL, NULL));
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    size_t n, n_wal;
+    char *db = support_read_file(path, &n);
+    char *wal = support_read_file(support_path(folder, "queue.db-wal"), &n_wal);
+    ck_assert_uint_gt(n_wal, 0);
+    ck_assert_int_eq(queue_open(path, QUEUE_WRITE, &q, &err), ERR_IO);
+    ck_assert_ptr_nonnull(strstr(err.message, "schema 3"));
+    ck_assert_ptr_nonnull(strstr(err.message, "newer version"));
+    ck_assert_int_eq(queue_open(path, QUEUE_READ, &q, &err), ERR_IO);
+    same("queue.db", db, n);
+    same("queue.db-wal", wal, n_wal);
+    free(db);
+    free(wal);
+    char name[300];
+    ck_assert_int_eq(count_files("queue.db.schema", name, sizeof name), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("queue_migrate");
@@ -140,6 +260,8 @@ int main(void)
     tcase_add_test(t, test_queue_migrate_keeps_rows_and_a_copy);
     tcase_add_test(t, test_queue_migrate_is_refused_to_readers);
     tcase_add_test(t, test_queue_opens_after_a_death_while_it_was_made);
+    tcase_add_test(t, test_queue_migrate_killed_at_every_write);
+    tcase_add_test(t, test_queue_migrate_newer_schema_is_left_alone);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
