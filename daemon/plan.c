@@ -106,38 +106,43 @@ static bool needs_look(const struct queue_member *m)
            (m->superseded && job_may_move(m->state, JOB_SUPERSEDED));
 }
 
-static int plan_members(struct queue *q, const char *group, double now, struct err *err)
+/* *ret: whether anything was done. */
+static int plan_members(struct queue *q, const struct queue_group *g, double now,
+                        bool *ret, struct err *err)
 {
-    struct queue_group g;
-    int code = queue_load_group(q, group, &g, err);
-    if (code) {
-        return code;
-    }
-    for (size_t i = 0; i < g.n_members && !code; i++) {
-        if (needs_look(&g.members[i])) {
-            code = plan_exposure(q, g.members[i].exposure, now, err);
+    int code = 0;
+    *ret = false;
+    for (size_t i = 0; i < g->n_members && !code; i++) {
+        if (needs_look(&g->members[i])) {
+            *ret = true;
+            code = plan_exposure(q, g->members[i].exposure, now, err);
         }
     }
-    queue_group_done(&g);
     return code;
 }
 
 static int plan_group(struct queue *q, const char *group, double now,
                       double quiet_seconds, struct err *err)
 {
-    enum plan_verb verb = PLAN_ADD_SPEC3;
-    int code = plan_members(q, group, now, err);
-    while (!code && verb != PLAN_NOTHING) {
+    bool is_first = true, is_over = false;
+    int code = 0;
+    while (!code && !is_over) {
         struct queue_group g;
         struct plan_step step = {0};
+        bool again = false;
         if ((code = queue_load_group(q, group, &g, err))) {
             return code;
         }
-        code = planner_group(&g, now, quiet_seconds, &step, err);
-        code = code ? code : apply(q, g.name, g.program, &step, now, err);
-        verb = step.verb;
-        if (!code && verb == PLAN_NOTHING) {
-            code = queue_group_planned(q, group, step.quiet_since, step.why, err);
+        if (is_first) {
+            code = plan_members(q, &g, now, &again, err);
+            is_first = false;
+        }
+        if (!code && !again &&
+            !(code = planner_group(&g, now, quiet_seconds, &step, err))) {
+            is_over = step.verb == PLAN_NOTHING;
+            code = is_over
+                       ? queue_group_planned(q, group, step.quiet_since, step.why, err)
+                       : apply(q, g.name, g.program, &step, now, err);
         }
         plan_step_done(&step);
         queue_group_done(&g);
