@@ -11,8 +11,8 @@
 
 /*
  * What a hundred thousand jobs cost: counted in steps of SQLite's machine, which do not
- * depend on how busy this one is. $IFUD_SCALE: how many exposures (default 4000; the
- * figures of docs/reliability.md are of 100000), times are printed.
+ * depend on how busy this one is. $IFUD_SCALE: how many exposures (default 4000); times
+ * are printed.
  */
 
 static char *folder;
