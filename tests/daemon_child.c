@@ -85,7 +85,7 @@ static pid_t spawn(const char *program, char *const argv[], const char *output)
     return pid;
 }
 
-static bool ended(struct daemon_child *d, int *ret_status)
+bool daemon_child_died(struct daemon_child *d, int *ret_status)
 {
     if (waitpid(d->pid, ret_status, WNOHANG) == d->pid) {
         d->pid = 0;
@@ -103,20 +103,25 @@ static json_t *ask(const struct daemon_child *d)
     return code ? NULL : answer;
 }
 
-void daemon_child_start(struct daemon_child *d)
+void daemon_child_launch(struct daemon_child *d)
 {
     char program[] = "ifud", option[] = "--config";
     char *const argv[] = {program, option, d->config, NULL};
+    d->pid = spawn("ifud", argv, d->log);
+}
+
+void daemon_child_start(struct daemon_child *d)
+{
     double end = seconds() + PATIENCE;
     int status;
-    d->pid = spawn("ifud", argv, d->log);
+    daemon_child_launch(d);
     for (;;) {
         json_t *answer = ask(d);
         if (answer) {
             json_decref(answer);
             return;
         }
-        need(d, !ended(d, &status), "ifud ended with status %d", status);
+        need(d, !daemon_child_died(d, &status), "ifud ended with status %d", status);
         need(d, seconds() < end, "ifud does not answer");
         beat();
     }
@@ -127,7 +132,7 @@ void daemon_child_stop(struct daemon_child *d)
     int status = -1;
     double end = seconds() + PATIENCE;
     ck_assert_int_eq(kill(d->pid, SIGTERM), 0);
-    while (!ended(d, &status)) {
+    while (!daemon_child_died(d, &status)) {
         need(d, seconds() < end, "ifud does not end on SIGTERM");
         beat();
     }

@@ -23,6 +23,10 @@ void daemon_child_init(struct daemon_child *d, const char *extra);
 void daemon_child_done(struct daemon_child *d); /* kills it if it runs */
 
 void daemon_child_start(struct daemon_child *d); /* until it answers */
+/* The same without waiting for it; and has it died? Then the status is waitpid's, and it
+ * may be started again. */
+void daemon_child_launch(struct daemon_child *d);
+bool daemon_child_died(struct daemon_child *d, int *ret_status);
 /* SIGTERM and wait for its end; the exit status must be 0. */
 void daemon_child_stop(struct daemon_child *d);
 
