@@ -37,7 +37,7 @@ void tiny_expose(const char *references, const char *folder, int first, int last
     struct err err = {0};
     support_ok(exposure_read(support_path(references, "tiny_rate.fits"), &e, &err),
                &err);
-    support_ok(header_set_int(&e->primary, "NUMDTHPT", 99999, NULL, &err), &err);
+    support_ok(header_set_int(&e->primary, "NUMDTHPT", 999, NULL, &err), &err);
     for (int i = first; i <= last; i++) {
         char part[800], name[800];
         const char *file = tiny_name("", i, "_rate.fits");

@@ -20,7 +20,7 @@ const char *tiny_name(const char *begin, int dither, const char *end);
 void tiny_make(const char *references);
 
 /*
- * Dithers first..last (to 99999) as <folder>/<name>_rate.fits, each there at once (on the
+ * Dithers first..last (to 998) as <folder>/<name>_rate.fits, each there at once (on the
  * file system of the references). The group is announced as larger than they are.
  */
 void tiny_expose(const char *references, const char *folder, int first, int last);
