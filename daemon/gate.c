@@ -122,10 +122,16 @@ static void keep_turn(struct service *s, struct queue_job *next)
     }
 }
 
+int64_t gate_budget(const struct service *s)
+{
+    const struct params *v = s->config->values;
+    return admission_budget(params_int(v, "memory_mb"), s->gate.machine,
+                            params_int(v, "references_memory_mb"));
+}
+
 bool gate_admits(struct service *s, struct queue_job *next)
 {
     struct gate *g = &s->gate;
-    const struct params *v = s->config->values;
     char why[300];
     bool alone, waited = g->waits;
     if (!next->id) {
@@ -133,8 +139,7 @@ bool gate_admits(struct service *s, struct queue_job *next)
         *g->why = 0;
         return false;
     }
-    g->admission.budget = admission_budget(params_int(v, "memory_mb"), g->machine,
-                                           params_int(v, "references_memory_mb"));
+    g->admission.budget = gate_budget(s);
     keep_turn(s, next);
     int64_t before = g->next.id;
     look(s, next, dispatch_isolates(s, next));

@@ -53,6 +53,9 @@ void gate_close(struct gate *g);
  */
 bool gate_admits(struct service *s, struct queue_job *next);
 
+/* The budget as configured now, bytes. */
+int64_t gate_budget(const struct service *s);
+
 /* What the job last admitted will need at most, bytes; 0: not known. For its limits. */
 int64_t gate_need(const struct gate *g);
 

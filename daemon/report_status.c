@@ -232,6 +232,18 @@ static void put_blocked(json_t *o, const struct report *r)
     report_put(o, "blocked", list);
 }
 
+/* What is promised to jobs that run, of what there is for them. */
+static void put_memory(json_t *o, const struct report *r)
+{
+    const struct service *s = r->live;
+    report_put(o, "memory",
+               s ? json_pack("{s:I,s:I,s:I}", "reserved_bytes",
+                             (json_int_t)s->gate.admission.used, "budget_bytes",
+                             (json_int_t)gate_budget(s), "machine_bytes",
+                             (json_int_t)s->gate.machine)
+                 : json_null());
+}
+
 json_t *report_status(const struct report *r, const struct request *in, struct err *err)
 {
     static const enum job_state bad[] = {JOB_HELD, JOB_QUARANTINED, JOB_DEFERRED},

@@ -70,7 +70,9 @@ START_TEST(test_admission_waits_for_room)
     tiny_make(d.references);
     tiny_expose(d.references, d.inbox, 1, 6);
     daemon_child_start(&d);
+    ck_assert_int_eq(daemon_child_number(&d, "memory.budget_bytes"), 10 << 20);
     daemon_child_until(&d, "jobs.done", 6);
+    ck_assert_int_eq(daemon_child_number(&d, "memory.reserved_bytes"), 0);
     daemon_child_stop(&d);
     char *log = support_read_file(d.log, NULL);
     if (machine_cores() > 1) { /* else there is one worker */
