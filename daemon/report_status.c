@@ -201,19 +201,6 @@ static void put_service(json_t *o, const struct report *r)
     report_put(o, "inbox", inbox);
 }
 
-/* What jobs may use of the machine's memory, and what those that run were admitted with. */
-static void put_memory(json_t *o, const struct report *r)
-{
-    const struct gate *g = r->live ? &r->live->gate : NULL;
-    json_t *memory = g ? json_object() : json_null();
-    if (g) {
-        report_put(memory, "budget_bytes", json_integer(g->admission.budget));
-        report_put(memory, "reserved_bytes", json_integer(g->admission.used));
-        report_put(memory, "machine_bytes", json_integer(g->machine));
-    }
-    report_put(o, "memory", memory);
-}
-
 static void block(json_t *list, const char *what, const char *why)
 {
     if (*why) {
