@@ -207,7 +207,7 @@ START_TEST(test_recovery_poison_takes_the_daemon_down_once)
     char *text = json_dumps(answer, 0);
     ck_assert_ptr_nonnull(strstr(text, "signal 6"));
     ck_assert_ptr_nonnull(strstr(text, "photom"));
-    ck_assert_ptr_nonnull(strstr(text, "exposure_write < job_run"));
+    ck_assert_ptr_nonnull(strstr(text, "< exposure_write"));
     ck_assert_ptr_nonnull(strstr(text, "/spool/jobs/" SICK ".crash.txt"));
     free(text);
     json_decref(answer);
