@@ -62,7 +62,7 @@ START_TEST(test_retention_keeps_what_a_job_may_still_read)
                                           JOB_DEFERRED, JOB_HELD,    JOB_QUARANTINED};
     int64_t id[8];
     for (long i = 0; i < 6; i++) {
-        char base[8];
+        char base[24];
         snprintf(base, sizeof base, "e%ld", i);
         id[i] = take(base, i, 1.0);
         if (live[i] != JOB_QUEUED) {
@@ -154,7 +154,7 @@ END_TEST
 START_TEST(test_retention_last_events_stay)
 {
     for (long i = 0; i < 300; i++) { /* more than a step */
-        char base[16];
+        char base[24];
         snprintf(base, sizeof base, "e%ld", i);
         int64_t id = kit_accept(q, base, i, 1.0);
         kit_run(q, kit_spec2(q, id).id, "/p/x_cal.fits", i < 150 ? 2.0 : NOW);
