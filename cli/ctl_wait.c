@@ -38,7 +38,8 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Files in the inbox and jobs that something will still happen to by itself. */
+/* Files in the inbox, jobs that something will still happen to by itself, and groups that
+ * are to be looked at (as one). */
 static long still_open(const json_t *status, long *ret_held)
 {
     static const char *const states[] = {"queued", "running", "suspect", "deferred"};
@@ -50,6 +51,7 @@ static long still_open(const json_t *status, long *ret_held)
     }
     size_t i;
     const json_t *group;
+    n += json_is_false(json_object_get(status, "planned"));
     json_array_foreach(json_object_get(status, "waiting"), i, group)
     {
         n += json_is_number(json_object_get(group, "due_at")); /* else: for files */

@@ -148,7 +148,9 @@ static void put_troubles(json_t *o, const struct service *s)
 static int put_counts(json_t *o, const struct report *r, struct err *err)
 {
     struct queue_counts c;
+    bool planned = false;
     int code = queue_count(r->queue, &c, err);
+    code = code ? code : queue_is_planned(r->queue, &planned, err);
     if (code) {
         return code;
     }
@@ -166,6 +168,7 @@ static int put_counts(json_t *o, const struct report *r, struct err *err)
         report_put(jobs, job_state_name((enum job_state)i), json_integer(c.jobs[i]));
     }
     report_put(o, "jobs", jobs);
+    report_put(o, "planned", json_boolean(planned));
     return 0;
 }
 

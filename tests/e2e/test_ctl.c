@@ -317,7 +317,7 @@ START_TEST(test_ctl_offline_answers)
     expect(1, "show nothing");
     complains("no job 'nothing'");
     expect(5, "wait");
-    complains("1 files and jobs are still open: start the daemon");
+    complains("files and jobs are still open: start the daemon");
     static const char *const commands[] = {"retry " BASE(1), "hold " BASE(2),
                                            "drain",          "resume",
                                            "rescan",         "priority 3 --all"};

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include "common/base/path.h"
 #include "daemon/queue.h"
@@ -12,7 +11,7 @@
 #include "tests/tiny.h"
 
 /*
- * A long queue: the daemon stays small and its status quick. Thousands here; a hundred
+ * A long queue: the daemon stays small. Thousands here; a hundred
  * thousand, and what each costs, in scripts/benchmark-daemon, for which this program also
  *
  *   test_scale fill SPOOL FIRST LAST          adds spec2 jobs to a queue, drained
@@ -23,13 +22,6 @@
 #define JOBS 5000
 #define ASKS 51
 #define PER_GROUP 100
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* The copy in the spool: as long as it should be, and empty. */
 static void add_copy(const char *spool, const struct queue_exposure *e)
@@ -117,24 +109,20 @@ static long resident_kb(const struct daemon_child *d)
     return kb;
 }
 
-static int by_size(const void *a, const void *b)
+/* So that caches and arenas have grown to what they need. */
+static void ask_often(const struct daemon_child *d)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    for (int i = 0; i < ASKS; i++) {
+        json_decref(daemon_child_status(d));
+    }
 }
 
-/* Median time of an answer, s. */
-static double ask_often(const struct daemon_child *d)
-{
-    double took[ASKS];
-    for (int i = 0; i < ASKS; i++) {
-        double begun = seconds();
-        json_decref(daemon_child_status(d));
-        took[i] = seconds() - begun;
-    }
-    qsort(took, ASKS, sizeof *took, by_size);
-    return took[ASKS / 2];
-}
+/* Resident memory means what a user sees only without a sanitizer's own. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define MAY_GROW_KB 2000000
+#else
+#define MAY_GROW_KB 20000
+#endif
 
 START_TEST(test_scale_long_queue)
 {
@@ -150,15 +138,10 @@ START_TEST(test_scale_long_queue)
     daemon_child_start(&d);
     ck_assert_int_eq(daemon_child_number(&d, "jobs.queued"), JOBS);
     ck_assert_int_eq(daemon_child_number(&d, "exposures.accepted"), JOBS);
-    double median = ask_often(&d);
+    ask_often(&d);
     long full = resident_kb(&d);
-    ck_assert_msg(median < 0.05, "status takes %.1f ms with %d jobs", 1e3 * median,
-                  JOBS);
-#if !defined __SANITIZE_ADDRESS__ &&                                                   \
-    !defined __SANITIZE_THREAD__ /* they never shrink */
-    ck_assert_msg(full - empty < 20000, "%ld kB with %d jobs, %ld kB without", full,
-                  JOBS, empty);
-#endif
+    ck_assert_msg(full - empty < MAY_GROW_KB, "%ld kB with %d jobs, %ld kB without",
+                  full, JOBS, empty);
     daemon_child_stop(&d);
     daemon_child_done(&d);
 }
