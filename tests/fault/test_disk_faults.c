@@ -30,33 +30,43 @@ static struct life plan_point(long number)
     return life;
 }
 
-/* A fault before it is ready may end it: it says why, and whoever starts services starts
- * it again. *ret_starts counts such ends. */
-static char *run_point(const struct life *life, long *ret_starts)
+struct sums {
+    long hits, starts, later;
+};
+
+/*
+ * A fault before it is ready may end it: it says why, and whoever starts services starts
+ * it again. A name that could be neither removed nor put back is put back by the next
+ * listing of the inbox, for which --once does not wait: the next life does it.
+ */
+static char *run_point(const struct life *life, struct sums *sums)
 {
+    const struct life plain = {.phase = life->phase};
     workload_restore(&w, life->phase);
     enum life_end end = workload_run(&w, life);
-    char *text = workload_text(&w), *wrong = NULL;
+    sums->hits += atomic_load(&w.state->hits) > 0;
+    char *text = workload_text(&w);
     if (end == LIFE_FAILED && strstr(text, " ready: ") == NULL &&
         strstr(text, " error ") != NULL) {
-        (*ret_starts)++;
-        end = workload_run(&w, &(struct life){.phase = life->phase});
+        sums->starts++;
+        end = workload_run(&w, &plain);
+    } else if (end == LIFE_DONE && strstr(text, "is accepted, but cannot remove")) {
+        sums->later++;
+        end = workload_run(&w, &plain);
     }
     free(text);
-    wrong = end == LIFE_DONE ? workload_check_end(&w, life->phase, false)
-                             : sweep_wrong_end(end);
-    return wrong;
+    return end == LIFE_DONE ? workload_check_end(&w, life->phase, false)
+                            : sweep_wrong_end(end);
 }
 
 START_TEST(test_disk_faults_pass_and_all_is_done)
 {
     struct sweep sweep = sweep_begin(40);
-    long starts = 0, hits = 0;
+    struct sums sums = {0};
     workload_init(&w);
     for (long number; sweep_next(&sweep, &number);) {
         struct life life = plan_point(number);
-        char *wrong = run_point(&life, &starts);
-        hits += atomic_load(&w.state->hits) > 0;
+        char *wrong = run_point(&life, &sums);
         if (wrong) {
             char *text = workload_text(&w);
             sweep_failed(&sweep, "phase %d: %s from call %ld, for %ld calls\n%s%s",
@@ -64,12 +74,15 @@ START_TEST(test_disk_faults_pass_and_all_is_done)
             free(text);
             free(wrong);
         }
-        sweep_tell(&sweep, "%ld lives were struck after their start, %ld at it", hits,
-                   starts);
+        sweep_tell(
+            &sweep,
+            "%ld lives were struck, %ld of them at their start; after %ld the next "
+            "life removed a name from the inbox",
+            sums.hits, sums.starts, sums.later);
     }
     workload_done(&w);
     ck_assert_int_eq(sweep.failures, 0);
-    ck_assert_int_gt(hits, sweep.points / 3);
+    ck_assert_int_gt(sums.hits, sweep.points / 3);
 }
 END_TEST
 
