@@ -201,8 +201,10 @@ static struct executor_how how_to_run(const struct service *s, bool isolated,
     if (how.isolated) {
         how.memory_bytes = memory_limit(s);
         how.file_bytes = (int64_t)params_int(v, "job_file_mb") << 20;
-        how.cpu_limit =
-            how.time_limit > 0 ? how.time_limit * s->place.threads + how.grace : 0;
+        /* behind the time limit, should the daemon not be there to keep that */
+        how.cpu_limit = how.time_limit > 0
+                            ? (how.time_limit + how.grace) * s->place.threads + 5
+                            : 0;
     }
     return how;
 }

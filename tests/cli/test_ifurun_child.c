@@ -151,7 +151,12 @@ END_TEST
 START_TEST(test_ifurun_child_keeps_to_its_cpu_time)
 {
     poison_child_set("loop=jw1_nrs1_srctype.fits", 64);
-    check_died(run_reported("--limit-cpu-seconds", "1"), SIGXCPU);
+    int status = run_reported("--limit-cpu-seconds", "1");
+#if defined __SANITIZE_THREAD__ /* it hands signals on when the program makes a call */
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL); /* the hard limit */
+#else
+    check_died(status, SIGXCPU);
+#endif
 }
 END_TEST
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include "daemon/machine.h"
 #include "tests/support.h"
@@ -59,14 +60,16 @@ START_TEST(test_machine_of_this_process)
     enum { MUCH = 64 << 20 };
     ck_assert_int_ge(machine_cores(), 1);
     ck_assert_int_gt(machine_memory("/proc", "/sys/fs/cgroup"), MUCH);
-    volatile char *const block = malloc(MUCH); /* volatile: it is really written */
-    ck_assert(block != NULL);
+    void *mapped = mmap(NULL, MUCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                        -1, 0); /* goes back at once */
+    ck_assert_ptr_ne(mapped, MAP_FAILED);
+    volatile char *const block = mapped; /* volatile: it is really written */
     for (size_t i = 0; i < MUCH; i += 512) {
         block[i] = 1;
     }
     ck_assert_int_ge(machine_resident(), MUCH);
     ck_assert_int_ge(machine_peak(), machine_resident() / 2);
-    free((void *)(uintptr_t)block);
+    munmap(mapped, MUCH);
     int64_t before = machine_peak();
     if (machine_reset_peak()) {
         ck_assert_int_lt(machine_peak(), before);
