@@ -170,6 +170,15 @@ static void append(char *line, size_t room, size_t *n, const char *fmt, ...)
     *n += m < 0 ? 0 : (size_t)m > left ? left : (size_t)m;
 }
 
+/* A field that the message does not name already. */
+static void append_new(char *line, size_t room, size_t *n, const char *message,
+                       const char *key, const char *value)
+{
+    if (value && *value && !strstr(message, value)) {
+        append(line, room, n, " %s=%.*s", key, MAX_FIELD, value);
+    }
+}
+
 static void to_line(enum log_level level, const struct log_fields *fields,
                     const char *message)
 {
@@ -177,14 +186,10 @@ static void to_line(enum log_level level, const struct log_fields *fields,
     size_t room = sizeof line - 1; /* the newline */
     size_t head = begin_line(line, room, level), n = head;
     append(line, room, &n, "%s", message);
-    if (fields && fields->job && *fields->job) {
-        append(line, room, &n, " job=%.*s", MAX_FIELD, fields->job);
-    }
-    if (fields && fields->stage && *fields->stage) {
-        append(line, room, &n, " stage=%.*s", MAX_FIELD, fields->stage);
-    }
-    if (fields && fields->exposure && *fields->exposure) {
-        append(line, room, &n, " exposure=%.*s", MAX_FIELD, fields->exposure);
+    if (fields) {
+        append_new(line, room, &n, message, "job", fields->job);
+        append_new(line, room, &n, message, "stage", fields->stage);
+        append_new(line, room, &n, message, "exposure", fields->exposure);
     }
     if (fields && fields->attempt > 0) {
         append(line, room, &n, " attempt=%d", fields->attempt);

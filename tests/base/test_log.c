@@ -101,6 +101,8 @@ START_TEST(test_log_line_has_time_level_message_fields)
     log_debug("not said");
     log_event(LOG_LEVEL_INFO, NULL, &(struct log_fields){.exposure = "b"}, "plain %d",
               7);
+    log_event(LOG_LEVEL_INFO, NULL, &(struct log_fields){.job = "spec2-a-1"},
+              "job spec2-a-1 done"); /* named once is enough */
     char *text = support_read_file(path, NULL);
     const char *line = strchr(text, 'Z');
     ck_assert_ptr_nonnull(line);
@@ -109,6 +111,7 @@ START_TEST(test_log_line_has_time_level_message_fields)
         "Z warning two?lines job=spec2-a-1 stage=photom exposure=a attempt=2\n";
     ck_assert_msg(!strncmp(line, first, strlen(first)), "%s", text);
     ck_assert_ptr_nonnull(strstr(text, "info    plain 7 exposure=b\n"));
+    ck_assert_ptr_nonnull(strstr(text, "info    job spec2-a-1 done\n"));
     ck_assert_ptr_null(strstr(text, "not said"));
     free(text);
 }
