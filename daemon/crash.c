@@ -8,7 +8,7 @@
 #include "common/base/mem.h"
 #include "common/base/publish.h"
 
-#define NAMES 4
+#define NAMES 6
 
 /* The function of a frame; false if it has no name or is none of the program. */
 static bool frame_name(const char *line, size_t n, char *ret, size_t room)

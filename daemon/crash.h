@@ -10,7 +10,7 @@
  */
 
 /*
- * The innermost functions that have a name, at most four, as "a < b < c"; frames of the
+ * The innermost functions that have a name, at most six, as "a < b < c"; frames of the
  * C library and of the handler above them are left out. "" if none has a name.
  */
 void crash_summary(const char *backtrace, char *ret, size_t room);

@@ -20,7 +20,7 @@ START_TEST(test_crash_summary_names_the_innermost_functions)
          "build/bin/ifurun(job_run+0xcb4)[0x558286ef9ec4]\n"
          "build/bin/ifurun(main+0x832)[0x558286ee16b2]\n"
          "build/bin/ifurun(_start+0x21)[0x558286ee28c1]\n",
-         "ffopen < exposure_read < job_run < main"},
+         "ffopen < exposure_read < job_run < main < _start"},
         {"a(cut+0x", "cut"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
