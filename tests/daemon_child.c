@@ -27,21 +27,13 @@ static void beat(void)
     nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 }
 
-static void show_log(const struct daemon_child *d)
+void daemon_child_show_log(const struct daemon_child *d)
 {
     size_t n;
     char *text = support_read_file(d->log, &n);
     fprintf(stderr, "---- log of ifud\n%s----\n", text);
     free(text);
 }
-
-#define need(d, condition, ...)                                                        \
-    do {                                                                               \
-        if (!(condition)) {                                                            \
-            show_log(d);                                                               \
-            ck_abort_msg(__VA_ARGS__);                                                 \
-        }                                                                              \
-    } while (0)
 
 void daemon_child_init(struct daemon_child *d, const char *extra)
 {
@@ -121,8 +113,9 @@ void daemon_child_start(struct daemon_child *d)
             json_decref(answer);
             return;
         }
-        need(d, !daemon_child_died(d, &status), "ifud ended with status %d", status);
-        need(d, seconds() < end, "ifud does not answer");
+        daemon_child_need(d, !daemon_child_died(d, &status),
+                          "ifud ended with status %d", status);
+        daemon_child_need(d, seconds() < end, "ifud does not answer");
         beat();
     }
 }
@@ -133,11 +126,11 @@ void daemon_child_stop(struct daemon_child *d)
     double end = seconds() + PATIENCE;
     ck_assert_int_eq(kill(d->pid, SIGTERM), 0);
     while (!daemon_child_died(d, &status)) {
-        need(d, seconds() < end, "ifud does not end on SIGTERM");
+        daemon_child_need(d, seconds() < end, "ifud does not end on SIGTERM");
         beat();
     }
-    need(d, WIFEXITED(status) && WEXITSTATUS(status) == 0, "ifud ended with status %x",
-         (unsigned)status);
+    daemon_child_need(d, WIFEXITED(status) && WEXITSTATUS(status) == 0,
+                      "ifud ended with status %x", (unsigned)status);
 }
 
 void daemon_child_done(struct daemon_child *d)
@@ -177,7 +170,7 @@ int daemon_child_run(const struct daemon_child *d, char **ret_text, const char *
 json_t *daemon_child_status(const struct daemon_child *d)
 {
     json_t *answer = ask(d);
-    need(d, answer != NULL, "ifud does not answer");
+    daemon_child_need(d, answer != NULL, "ifud does not answer");
     return answer;
 }
 
@@ -201,7 +194,7 @@ void daemon_child_until(const struct daemon_child *d, const char *key, long n)
     double end = seconds() + PATIENCE;
     long is;
     while ((is = daemon_child_number(d, key)) < n) {
-        need(d, seconds() < end, "%s is %ld, not %ld", key, is, n);
+        daemon_child_need(d, seconds() < end, "%s is %ld, not %ld", key, is, n);
         beat();
     }
 }

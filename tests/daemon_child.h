@@ -22,6 +22,16 @@ struct daemon_child {
 void daemon_child_init(struct daemon_child *d, const char *extra);
 void daemon_child_done(struct daemon_child *d); /* kills it if it runs */
 
+/* An assertion that shows the daemon's log when it fails. */
+void daemon_child_show_log(const struct daemon_child *d);
+#define daemon_child_need(d, condition, ...)                                           \
+    do {                                                                               \
+        if (!(condition)) {                                                            \
+            daemon_child_show_log(d);                                                  \
+            ck_abort_msg(__VA_ARGS__);                                                 \
+        }                                                                              \
+    } while (0)
+
 void daemon_child_start(struct daemon_child *d); /* until it answers */
 /* The same without waiting for it; and has it died? Then the status is waitpid's, and it
  * may be started again. */

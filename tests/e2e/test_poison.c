@@ -106,11 +106,10 @@ static int live(void)
     daemon_child_launch(&d);
     while (jobs_in("done") < GOOD ||
            jobs_in("quarantined") + jobs_in("held") < POISONS) {
-        char *log = seconds() < end ? NULL : support_read_file(d.log, NULL);
-        ck_assert_msg(log == NULL, "not all jobs came to their end; the log:\n%s", log);
+        daemon_child_need(&d, seconds() < end, "not all jobs came to their end");
         if (daemon_child_died(&d, &status)) {
-            ck_assert_msg(WIFSIGNALED(status), "the daemon gave up: status %x",
-                          (unsigned)status);
+            daemon_child_need(&d, WIFSIGNALED(status), "the daemon gave up: status %x",
+                              (unsigned)status);
             deaths++;
             daemon_child_launch(&d);
         }
