@@ -31,6 +31,14 @@ static void on_reference(void *user, const struct exposure_meta *meta,
     }
 }
 
+/* Written at once: memory holds it no longer than it must. */
+static int on_keep(void *user, const char *suffix, struct exposure *e, struct err *err)
+{
+    int code = job_write_exposure(user, e, suffix, err);
+    exposure_free(e);
+    return code;
+}
+
 static void tell_share(const struct job_context *c, double share)
 {
     if (c->events && c->events->stage) {
@@ -66,6 +74,7 @@ struct stage_env job_context_env(struct job_context *c, const char *name)
         .recipe = c->plan.recipe->name,
         .override = on_override,
         .used_reference = on_reference,
+        .keep = on_keep,
         .progress = on_progress,
         .note = on_note,
         .user = c,
@@ -192,15 +201,6 @@ static void drop_spare_planes(struct job_context *c)
     }
 }
 
-/* The total flat, where flat_field was asked to keep it, is written and goes. */
-static int write_flat(struct job_context *c, struct exposure *e, struct err *err)
-{
-    int code = e->flat ? job_write_exposure(c, e->flat, "interpolatedflat", err) : 0;
-    exposure_free(e->flat);
-    e->flat = NULL;
-    return code;
-}
-
 static int write_reached(struct job_context *c, bool new_cube, bool new_spectrum,
                          struct err *err)
 {
@@ -215,10 +215,7 @@ static int write_reached(struct job_context *c, bool new_cube, bool new_spectrum
         return code;
     }
     bool is_cal = !strcmp(stage->suffix, "cal");
-    if (c->data.n_exposures == 1) {
-        code = write_flat(c, c->data.exposures[0], err);
-    }
-    if (!code && c->data.n_exposures == 1 && (is_cal || c->plan.save[c->step])) {
+    if (c->data.n_exposures == 1 && (is_cal || c->plan.save[c->step])) {
         code = job_write_exposure(c, c->data.exposures[0], stage->suffix, err);
     }
     if (!code && is_cal) {

@@ -28,7 +28,8 @@ struct job {
     struct flat_set set;          /* of three references, or: */
     const struct ref_flat *total; /* the user's own flat */
     const struct slice_columns *columns;
-    size_t x0, y0; /* window of the exposure in the frame, 0-based */
+    struct exposure *kept; /* SCI, ERR, DQ: the flat that was applied, if asked for */
+    size_t x0, y0;         /* window of the exposure in the frame, 0-based */
     bool inverse;
 };
 
@@ -64,10 +65,10 @@ static void apply(const struct job *job, size_t at, size_t n, const float *flat,
     for (size_t i = 0; i < n; i++) {
         e->dq[at + i] |= dq[i];
     }
-    if (e->flat) {
-        memcpy(e->flat->sci + at, flat, n * sizeof *flat);
-        memcpy(e->flat->err + at, error, n * sizeof *error);
-        memcpy(e->flat->dq + at, dq, n * sizeof *dq);
+    if (job->kept) {
+        memcpy(job->kept->sci + at, flat, n * sizeof *flat);
+        memcpy(job->kept->err + at, error, n * sizeof *error);
+        memcpy(job->kept->dq + at, dq, n * sizeof *dq);
     }
 }
 
@@ -79,9 +80,9 @@ static void apply_none(const struct job *job, size_t at, size_t n)
         e->sci[i] = e->err[i] = e->var_poisson[i] = e->var_rnoise[i] = NAN;
         e->var_flat[i] = job->inverse ? 0 : NAN;
         e->dq[i] |= DQ_DO_NOT_USE;
-        if (e->flat) {
-            e->flat->sci[i] = e->flat->err[i] = NAN;
-            e->flat->dq[i] = DQ_DO_NOT_USE;
+        if (job->kept) {
+            job->kept->sci[i] = job->kept->err[i] = NAN;
+            job->kept->dq[i] = DQ_DO_NOT_USE;
         }
     }
 }
@@ -208,15 +209,14 @@ static int load_flats(const struct stage_env *env, const char *user_flat,
 }
 
 /* Planes for the flat itself, under the exposure's primary header. */
-static int keep_flat(struct exposure *e, struct err *err)
+static int new_flat(const struct exposure *e, struct exposure **ret, struct err *err)
 {
     size_t n = exposure_pixels(e);
     struct exposure *f = exposure_new(e->nx, e->ny, err);
     if (!f) {
         return ERR_NOMEM;
     }
-    exposure_free(e->flat);
-    e->flat = f;
+    *ret = f;
     f->sci = mem_alloc(n, sizeof *f->sci, err);
     f->err = mem_alloc(n, sizeof *f->err, err);
     f->dq = mem_alloc(n, sizeof *f->dq, err);
@@ -252,7 +252,7 @@ static int one_exposure(const struct stage_env *env, const struct params *params
         code = e->var_flat ? 0 : ERR_NOMEM;
     }
     if (!code && params_bool(params, "save_interpolated_flat")) {
-        code = keep_flat(e, err);
+        code = new_flat(e, &job.kept, err);
     }
     if (!code) {
         code = load_flats(env, user_flat, &job, refs, err);
@@ -267,6 +267,11 @@ static int one_exposure(const struct stage_env *env, const struct params *params
     slice_columns_done(&columns);
     for (int i = 0; i < 3; i++) {
         reference_release(refs[i]);
+    }
+    if (!code && job.kept) {
+        code = stage_keep(env, "interpolatedflat", job.kept, err);
+    } else {
+        exposure_free(job.kept);
     }
     return code;
 }

@@ -20,6 +20,16 @@ int stage_reference(const struct stage_env *env, const struct exposure_meta *met
     return code;
 }
 
+int stage_keep(const struct stage_env *env, const char *suffix, struct exposure *e,
+               struct err *err)
+{
+    if (env->keep) {
+        return env->keep(env->user, suffix, e, err);
+    }
+    exposure_free(e);
+    return 0;
+}
+
 static void tell(const struct stage_env *env, int is_warning, const char *fmt,
                  va_list ap)
 {

@@ -37,6 +37,13 @@ struct exposure_source {
 /* What a recipe works on. spec2: one exposure; spec3: several. Owned by the runner.
  * A stage goes through dataset_n, dataset_open and dataset_close. */
 struct dataset {
+    /* spec2: exposures that are taken off this one, NULL: none was given. Opened with
+     * pixels they have gone through the stages before this one (as far as those run), as
+     * the exposure has: a background also through imprint_subtract. */
+    const struct exposure_source *imprints, *backgrounds;
+    /* spec3: spectra of dedicated backgrounds */
+    struct spectrum **background_spectra;
+    size_t n_background_spectra;
     struct exposure **exposures; /* those in memory; NULL where `source` is set */
     size_t n_exposures;
     const struct exposure_source *source; /* NULL: all are in `exposures` */
@@ -66,6 +73,8 @@ struct stage_env {
     /* Told for each reference in use: for headers, provenance and manifest. */
     void (*used_reference)(void *user, const struct exposure_meta *meta,
                            const struct reference_choice *choice);
+    /* Given one more product of a stage (owned from then on); NULL: not wanted. */
+    int (*keep)(void *user, const char *suffix, struct exposure *e, struct err *err);
     /* Share done of this stage, 0..1. Any thread of the team may call it. */
     void (*progress)(void *user, double share);
     /* One line for the log: what was decided, or what a user should know. */
@@ -106,6 +115,13 @@ int stage_each_exposure(const struct stage_env *env, const struct params *params
 int stage_reference(const struct stage_env *env, const struct exposure_meta *meta,
                     const char *type, struct reference **ret_ref,
                     const void **ret_object, struct err *err);
+
+/*
+ * One more product beside the stage's own, as save_mask asks for: written as
+ * <product>_<suffix>.fits. Takes e over, also on failure.
+ */
+int stage_keep(const struct stage_env *env, const char *suffix, struct exposure *e,
+               struct err *err);
 
 /* One line for the log, printf style. */
 void stage_note(const struct stage_env *env, const char *fmt, ...)

@@ -34,7 +34,6 @@ void exposure_free(struct exposure *e)
     free(e->wavelength);
     free(e->pathloss_ps);
     free(e->pathloss_un);
-    exposure_free(e->flat);
     if (e->wcs) {
         wcs_release(e->wcs);
     }

@@ -61,7 +61,6 @@ struct exposure {
         *wavelength; /* um, double as the WCS gives it (flats are integrated over it);
                            NaN where regions is 0 (assign_wcs). Files hold floats. */
     float *pathloss_ps, *pathloss_un; /* corrections applied (pathloss) */
-    struct exposure *flat;     /* SCI, ERR, DQ: the total flat applied, if asked for */
     struct wcs *wcs;           /* one reference (assign_wcs) */
     bool wavelength_corrected; /* barycentric correction is in the WCS */
 };

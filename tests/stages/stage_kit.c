@@ -14,8 +14,27 @@ void stage_kit_init(struct stage_kit *kit)
     support_ok(references_open(NULL, (size_t)1 << 26, &kit->refs, &err), &err);
 }
 
+static void forget_kept(struct stage_kit *kit)
+{
+    while (kit->n_kept) {
+        exposure_free(kit->kept[--kit->n_kept].e);
+    }
+}
+
+const struct exposure *stage_kit_kept(const struct stage_kit *kit, const char *suffix)
+{
+    for (size_t i = 0; i < kit->n_kept; i++) {
+        if (!strcmp(kit->kept[i].suffix, suffix)) {
+            return kit->kept[i].e;
+        }
+    }
+    ck_abort_msg("no product '%s'", suffix);
+    return NULL;
+}
+
 void stage_kit_done(struct stage_kit *kit)
 {
+    forget_kept(kit);
     references_close(kit->refs);
     support_remove(kit->folder);
 }
@@ -40,6 +59,16 @@ static void used(void *user, const struct exposure_meta *meta,
     snprintf(kit->used + n, sizeof kit->used - n, "%s ", choice->type);
 }
 
+static int keep(void *user, const char *suffix, struct exposure *e, struct err *err)
+{
+    struct stage_kit *kit = user;
+    (void)err;
+    ck_assert(kit->n_kept < sizeof kit->kept / sizeof *kit->kept);
+    snprintf(kit->kept[kit->n_kept].suffix, sizeof kit->kept->suffix, "%s", suffix);
+    kit->kept[kit->n_kept++].e = e;
+    return 0;
+}
+
 int stage_kit_run(struct stage_kit *kit, const struct stage *stage, const char *text,
                   int threads, struct exposure *e, struct err *err)
 {
@@ -59,9 +88,14 @@ int stage_kit_run(struct stage_kit *kit, const struct stage *stage, const char *
                             .recipe = "spec2",
                             .override = override,
                             .used_reference = used,
+                            .keep = keep,
                             .user = kit,
                             .stage_name = stage->name};
-    struct dataset data = {.exposures = &e, .n_exposures = 1};
+    struct dataset data = {.exposures = &e,
+                           .n_exposures = 1,
+                           .imprints = kit->imprints,
+                           .backgrounds = kit->backgrounds};
+    forget_kept(kit);
     kit->used[0] = '\0';
     int code = stage->run(&env, params, &data, err);
     par_free(par);

@@ -13,7 +13,16 @@ struct stage_kit {
     char *folder;
     struct references *refs;
     char used[256]; /* types that were used, each with a blank behind it */
+    struct {
+        char suffix[40];
+        struct exposure *e;
+    } kept[8]; /* products beside the stage's own, until the next run */
+    size_t n_kept;
+    const struct exposure_source *imprints, *backgrounds; /* given to the dataset */
 };
+
+/* What was kept under this suffix; fails if nothing was. The kit owns it. */
+const struct exposure *stage_kit_kept(const struct stage_kit *kit, const char *suffix);
 
 void stage_kit_init(struct stage_kit *kit);
 void stage_kit_done(struct stage_kit *kit);
