@@ -76,8 +76,9 @@ static void setup_with(const char *extra)
     setenv("IFUD_POISON", pairs, 1);
     setenv("IFUD_POISON_MB", "64", 1);
     setenv("LD_PRELOAD", library, 1);
-    setenv("ASAN_OPTIONS", "verify_asan_link_order=0:detect_leaks=0", 1);
-    const char *tsan = getenv("TSAN_OPTIONS"); /* a death by signal stays one */
+    /* under a sanitizer, too, a death by signal stays one */
+    setenv("ASAN_OPTIONS", "verify_asan_link_order=0:detect_leaks=0:handle_segv=0", 1);
+    const char *tsan = getenv("TSAN_OPTIONS");
     snprintf(options, sizeof options, "%s%shandle_segv=0", tsan ? tsan : "",
              tsan ? ":" : "");
     setenv("TSAN_OPTIONS", options, 1);
