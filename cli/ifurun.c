@@ -213,7 +213,8 @@ static int run_manifest(const struct ifurun_options *o, struct err *err)
     struct references *refs = NULL;
     struct par *par = NULL;
     bool reported = o->report_fd >= 0;
-    if (o->n_files || o->n_settings || o->n_save || o->stop_after || o->references) {
+    if (o->n_files || o->n_settings || o->n_members || o->n_save || o->stop_after ||
+        o->references) {
         return err_set(err, ERR_PARAM,
                        "a manifest is complete: only --threads goes with it");
     }

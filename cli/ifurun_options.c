@@ -32,6 +32,22 @@ static int add_setting(struct ifurun_options *o, const char *text, struct err *e
     return s->stage && s->name && s->value ? 0 : ERR_NOMEM;
 }
 
+static int add_member(struct ifurun_options *o, const char *role, const char *path,
+                      struct err *err)
+{
+    struct job_member *grown =
+        mem_realloc(o->members, o->n_members + 1, sizeof *grown, err);
+    if (!grown) {
+        return ERR_NOMEM;
+    }
+    o->members = grown;
+    struct job_member *m = &grown[o->n_members++];
+    *m = (struct job_member){0};
+    m->role = mem_strdup(role, err);
+    m->path = mem_strdup(path, err);
+    return m->role && m->path ? 0 : ERR_NOMEM;
+}
+
 static int add_save(struct ifurun_options *o, const char *text, struct err *err)
 {
     char *copy = mem_strdup(text, err), *state = NULL;
@@ -72,6 +88,8 @@ int ifurun_options_read(int argc, char **argv, struct ifurun_options *ret,
         {"references", required_argument, NULL, 'r'},
         {"output", required_argument, NULL, 'o'},
         {"set", required_argument, NULL, 's'},
+        {"imprint", required_argument, NULL, 'i'},
+        {"background", required_argument, NULL, 'b'},
         {"save", required_argument, NULL, 'v'},
         {"stop-after", required_argument, NULL, 'x'},
         {"timings", required_argument, NULL, 'm'},
@@ -98,6 +116,12 @@ int ifurun_options_read(int argc, char **argv, struct ifurun_options *ret,
             break;
         case 's':
             code = add_setting(&o, optarg, err);
+            break;
+        case 'i':
+            code = add_member(&o, JOB_IMPRINT, optarg, err);
+            break;
+        case 'b':
+            code = add_member(&o, JOB_BACKGROUND, optarg, err);
             break;
         case 'v':
             code = add_save(&o, optarg, err);
@@ -167,6 +191,11 @@ void ifurun_options_done(struct ifurun_options *o)
     for (size_t i = 0; i < o->n_save; i++) {
         free(o->save[i]);
     }
+    for (size_t i = 0; i < o->n_members; i++) {
+        free(o->members[i].role);
+        free(o->members[i].path);
+    }
+    free(o->members);
     free(o->settings);
     free(o->save);
     *o = (struct ifurun_options){0};
@@ -228,6 +257,29 @@ static int copy_lists(const struct ifurun_options *o, struct job *job, struct er
     return 0;
 }
 
+/* An exposure is not taken off itself: nods are given as backgrounds of each other. */
+static int copy_members(const struct ifurun_options *o, struct job *job,
+                        char *const *files, size_t n_files, struct err *err)
+{
+    job->members = mem_calloc(o->n_members, sizeof *job->members, err);
+    if (!job->members) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < o->n_members; i++) {
+        const struct job_member *from = &o->members[i];
+        if (n_files == 1 && !strcmp(path_base(files[0]), path_base(from->path))) {
+            continue;
+        }
+        struct job_member *to = &job->members[job->n_members++];
+        to->role = mem_strdup(from->role, err);
+        to->path = mem_strdup(from->path, err);
+        if (!to->role || !to->path) {
+            return ERR_NOMEM;
+        }
+    }
+    return 0;
+}
+
 int ifurun_make_job(const struct ifurun_options *o, const char *recipe,
                     char *const *files, size_t n_files, struct job *ret,
                     struct err *err)
@@ -235,6 +287,7 @@ int ifurun_make_job(const struct ifurun_options *o, const char *recipe,
     struct job job = {.attempt = 1};
     char *base = n_files ? job_input_base(files[0], err) : mem_strdup("none", err);
     int code = copy_lists(o, &job, err);
+    code = code ? code : copy_members(o, &job, files, n_files, err);
     job.recipe = mem_strdup(recipe, err);
     job.id = base ? mem_printf(err, "%s-%s-1", recipe, base) : NULL;
     job.output_folder = mem_strdup(o->output, err);

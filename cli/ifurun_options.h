@@ -17,6 +17,8 @@ struct ifurun_options {
     struct ifurun_limits limits;
     struct job_setting *settings;
     size_t n_settings;
+    struct job_member *members; /* --imprint, --background */
+    size_t n_members;
     char **save;
     size_t n_save;
     char **files;

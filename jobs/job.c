@@ -10,6 +10,10 @@ void job_done(struct job *job)
     for (size_t i = 0; i < job->n_inputs; i++) {
         free(job->inputs[i].path);
     }
+    for (size_t i = 0; i < job->n_members; i++) {
+        free(job->members[i].role);
+        free(job->members[i].path);
+    }
     for (size_t i = 0; i < job->n_references; i++) {
         free(job->references[i].input);
         free(job->references[i].path);
@@ -23,6 +27,7 @@ void job_done(struct job *job)
         free(job->save[i]);
     }
     free(job->inputs);
+    free(job->members);
     free(job->references);
     free(job->settings);
     free(job->save);

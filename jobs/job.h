@@ -18,6 +18,16 @@ struct job_input {
     char sha256[65]; /* "" if not known yet; job_pin fills it, job_run checks it */
 };
 
+/* A file beside the inputs: of spec2 an exposure that is taken off each of them, of spec3
+ * the spectrum (_x1d) of a dedicated background. */
+#define JOB_IMPRINT "imprint"
+#define JOB_BACKGROUND "background"
+struct job_member {
+    char *role; /* one of these two; what the file's headers say is not asked */
+    char *path;
+    char sha256[65];
+};
+
 struct job_setting {
     char *stage, *name, *value; /* --set stage.name=value; also skip, override_<type> */
 };
@@ -34,6 +44,8 @@ struct job {
     char *recipe; /* "spec2" or "spec3" */
     struct job_input *inputs;
     size_t n_inputs;
+    struct job_member *members;
+    size_t n_members;
     char *reference_folder; /* NULL: overrides only */
     struct job_reference *references;
     size_t n_references; /* 0: choose at run time */

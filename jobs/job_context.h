@@ -27,9 +27,10 @@ struct job_context {
     struct publish_set set; /* what was written; published when all has succeeded */
 
     struct dataset data;
-    int step;         /* being run */
-    int index, count; /* of the steps that run */
-    struct err late;  /* a failure in a callback that could not return it */
+    const char *member; /* file name of the imprint or background being prepared */
+    int step;           /* being run */
+    int index, count;   /* of the steps that run */
+    struct err late;    /* a failure in a callback that could not return it */
     const struct header
         *opened; /* spec3: primary header of the exposure being opened */
 };
@@ -52,6 +53,17 @@ int job_write_spectrum(struct job_context *c, const char *suffix, struct err *er
 
 /* The run has succeeded: all that was written appears. On failure nothing does. */
 int job_publish(struct job_context *c, struct err *err);
+
+/* ---- job_members.c ---- */
+
+/*
+ * Imprints and backgrounds, into c->data: of spec2 as sources that prepare each exposure
+ * as it is opened (its headers are read now), of spec3 as spectra.
+ * Returned: *ret, to be freed with job_members_free after the last stage.
+ */
+struct job_members;
+int job_members_new(struct job_context *c, struct job_members **ret, struct err *err);
+void job_members_free(struct job_members *m);
 
 /* ---- job_source.c ---- */
 

@@ -20,6 +20,11 @@
 #define NARROW 4.0   /* ... with the wavelengths once more, as floats */
 #define FLAT 12.0    /* SCI, ERR, DQ of the flat where it is kept */
 #define TRACE 10.0
+/* ... an imprint or background being prepared, an imprint that is kept, and of each
+ * background SCI, DQ and three variances, for their mean. */
+#define MEMBER CALIBRATED
+#define KEPT_IMPRINT 25.0
+#define KEPT_BACKGROUND 20.0
 #define OPENED 14.0 /* spec3: SCI, ERR, DQ, slice */
 #define VOXEL 20.0
 #define TILE (6 * MB)
@@ -119,6 +124,19 @@ static bool keeps_flat(const struct job_plan *plan)
            params_bool(recipe_params(plan->settings, i), "save_interpolated_flat");
 }
 
+/* Bytes of a pixel for the exposures that are taken off. */
+static double members(const struct job *job)
+{
+    double imprints = 0, backgrounds = 0;
+    for (size_t i = 0; i < job->n_members; i++) {
+        imprints += !strcmp(job->members[i].role, JOB_IMPRINT);
+        backgrounds += !strcmp(job->members[i].role, JOB_BACKGROUND);
+    }
+    return (job->n_members ? MEMBER : 0) +
+           (imprints > 0 && backgrounds > 0 ? KEPT_IMPRINT : 0) +
+           backgrounds * KEPT_BACKGROUND;
+}
+
 int job_estimate(const struct job *job, const struct job_extent *extents,
                  struct job_memory *ret, struct err *err)
 {
@@ -140,6 +158,7 @@ int job_estimate(const struct job *job, const struct job_extent *extents,
     const bool is_spec2 = !strcmp(plan.recipe->name, "spec2");
     double calibrate =
         is_spec2 ? CALIBRATED + PATHLOSS + NARROW + (keeps_flat(&plan) ? FLAT : 0) : 0;
+    calibrate = is_spec2 ? fmax(calibrate, CALIBRATED + members(job)) : 0;
     double open = is_spec2 ? CALIBRATED + (job->n_save ? PATHLOSS : 0) : OPENED;
     double most = x.pixels * calibrate;
     if (cube >= 0) {

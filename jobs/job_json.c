@@ -150,6 +150,25 @@ static void read_inputs(struct reader *r, struct job *job)
     json_decref(list);
 }
 
+static void read_members(struct reader *r, struct job *job)
+{
+    void *elements = NULL;
+    json_t *list = take_array(r, "members", sizeof *job->members, &elements);
+    job->members = elements;
+    for (size_t i = 0; i < json_array_size(list) && !r->code; i++) {
+        struct reader in = inner(r, json_array_get(list, i), "members[].");
+        if (!in.code) {
+            job->n_members = i + 1;
+            job->members[i].role = take_text(&in, "role", true);
+            job->members[i].path = take_text(&in, "path", true);
+            take_hash(&in, "sha256", job->members[i].sha256);
+            finish(&in);
+        }
+        r->code = in.code;
+    }
+    json_decref(list);
+}
+
 static void read_references(struct reader *r, struct job *job)
 {
     void *elements = NULL;
@@ -282,6 +301,7 @@ int job_parse(const char *json, struct job *ret, struct err *err)
     check_name(&r, "id", job.id);
     job.recipe = take_text(&r, "recipe", true);
     read_inputs(&r, &job);
+    read_members(&r, &job);
     job.reference_folder = take_text(&r, "reference_folder", false);
     read_references(&r, &job);
     read_settings(&r, &job);
@@ -357,6 +377,18 @@ static json_t *list_inputs(const struct job *job)
     return list;
 }
 
+static json_t *list_members(const struct job *job)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < job->n_members; i++) {
+        const struct job_member *m = &job->members[i];
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:o}", "role", m->role, "path",
+                                        m->path, "sha256", text_or_null(m->sha256)));
+    }
+    return list;
+}
+
 static json_t *list_references(const struct job *job)
 {
     json_t *list = json_array();
@@ -391,13 +423,14 @@ char *job_to_json(const struct job *job, struct err *err)
         json_array_append_new(save, json_string(job->save[i]));
     }
     json_t *root = json_pack(
-        "{s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:s, s:i, s:i}",
+        "{s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:s, s:i, s:i}",
         "ifud_manifest", 1, "id", job->id, "recipe", job->recipe, "inputs",
-        list_inputs(job), "reference_folder", text_or_null(job->reference_folder),
-        "references", list_references(job), "parameters", list_settings(job), "save",
-        save, "stop_after", text_or_null(job->stop_after), "output_folder",
-        job->output_folder, "product_name", text_or_null(job->product_name), "date",
-        job->date, "threads", job->threads, "attempt", job->attempt);
+        list_inputs(job), "members", list_members(job), "reference_folder",
+        text_or_null(job->reference_folder), "references", list_references(job),
+        "parameters", list_settings(job), "save", save, "stop_after",
+        text_or_null(job->stop_after), "output_folder", job->output_folder,
+        "product_name", text_or_null(job->product_name), "date", job->date, "threads",
+        job->threads, "attempt", job->attempt);
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     char *ret = text ? mem_printf(err, "%s\n", text) : NULL;

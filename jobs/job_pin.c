@@ -1,6 +1,5 @@
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
@@ -8,6 +7,14 @@
 #include "common/data/exposure_io.h"
 #include "jobs/job.h"
 #include "jobs/job_plan.h"
+
+static int look(const char *path, struct err *err)
+{
+    struct exposure *e = NULL;
+    int code = exposure_read_headers(path, &e, err);
+    exposure_free(e);
+    return code;
+}
 
 int job_check(const struct job *job, struct err *err)
 {
@@ -18,9 +25,11 @@ int job_check(const struct job *job, struct err *err)
     }
     job_plan_done(&plan);
     for (size_t i = 0; i < job->n_inputs && !code; i++) {
-        struct exposure *e = NULL;
-        code = exposure_read_headers(job->inputs[i].path, &e, err);
-        exposure_free(e);
+        code = look(job->inputs[i].path, err);
+    }
+    for (size_t i = 0; i < job->n_members && !code && !strcmp(job->recipe, "spec2");
+         i++) {
+        code = look(job->members[i].path, err);
     }
     return code;
 }
@@ -65,14 +74,15 @@ static int pin(struct job *job, size_t *room, const struct exposure_meta *meta,
     return r->input && r->path ? make_absolute(&r->path, err) : ERR_NOMEM;
 }
 
+/* is_member: only what imprints and backgrounds go through. */
 static int pin_exposure(struct job *job, const struct job_plan *plan, size_t *room,
                         struct references *refs, const struct exposure_meta *meta,
-                        struct err *err)
+                        bool is_member, struct err *err)
 {
     int code = 0;
     for (int i = 0; i <= plan->last && !code; i++) {
         const struct stage *stage = plan->recipe->steps[i].stage;
-        if (!job_plan_runs(plan, i) || !job_plan_reads_references(plan, i)) {
+        if (!job_plan_chooses(plan, i, is_member)) {
             continue;
         }
         for (const char *const *t = stage->reference_types; *t && !code; t++) {
@@ -86,6 +96,24 @@ static int pin_exposure(struct job *job, const struct job_plan *plan, size_t *ro
             }
         }
     }
+    return code;
+}
+
+static int pin_member(struct job *job, struct job_member *m,
+                      const struct job_plan *plan, size_t *room,
+                      struct references *refs, struct err *err)
+{
+    struct exposure *e = NULL;
+    int code =
+        strcmp(job->recipe, "spec2") ? 0 : exposure_read_headers(m->path, &e, err);
+    code = code ? code : make_absolute(&m->path, err);
+    if (!code && !m->sha256[0]) {
+        code = references_hash(refs, m->path, m->sha256, err);
+    }
+    if (!code && e) {
+        code = pin_exposure(job, plan, room, refs, &e->meta, true, err);
+    }
+    exposure_free(e);
     return code;
 }
 
@@ -112,10 +140,7 @@ int job_pin(struct job *job, struct references *refs, struct err *err)
         code = make_absolute(&job->output_folder, err);
     }
     for (size_t i = 0; i < job->n_settings && !code; i++) {
-        const char *name = job->settings[i].name;
-        if (!strncmp(name, "override_", 9) ||
-            (!strcmp(name, "user_supplied_flat") &&
-             strcasecmp(job->settings[i].value, "none"))) {
+        if (job_plan_is_path(&plan, &job->settings[i])) {
             code = make_absolute(&job->settings[i].value, err);
         }
     }
@@ -133,13 +158,17 @@ int job_pin(struct job *job, struct references *refs, struct err *err)
                 references_hash(refs, job->inputs[i].path, job->inputs[i].sha256, err);
         }
         if (!code) {
-            code = pin_exposure(job, &plan, &room, refs, &e->meta, err);
+            code = pin_exposure(job, &plan, &room, refs, &e->meta, false, err);
         }
         if (first || code) {
             exposure_free(e);
         } else {
             first = e;
         }
+    }
+    for (size_t i = 0; i < job->n_members && !code; i++) {
+        code = pin_member(job, &job->members[i], &plan, &room, refs, err);
+        code = code ? err_prefix(err, "%s", job->members[i].role) : 0;
     }
     if (!code && !job->product_name && !strcmp(job->recipe, "spec3")) {
         job->product_name = job_group_base(&first->meta, err);

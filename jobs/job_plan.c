@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/mem.h"
 #include "common/base/path.h"
@@ -78,6 +79,37 @@ static int check_inputs(const struct job *job, struct err *err)
     return 0;
 }
 
+static int check_members(const struct job *job, struct err *err)
+{
+    const bool is_spec3 = !strcmp(job->recipe, "spec3");
+    for (size_t i = 0; i < job->n_members; i++) {
+        const struct job_member *m = &job->members[i];
+        if (strcmp(m->role, JOB_IMPRINT) && strcmp(m->role, JOB_BACKGROUND)) {
+            return err_set(err, ERR_INPUT, "%s: no role '%s': there are %s and %s",
+                           m->path, m->role, JOB_IMPRINT, JOB_BACKGROUND);
+        }
+        if (is_spec3 && strcmp(m->role, JOB_BACKGROUND)) {
+            return err_set(err, ERR_INPUT,
+                           "%s: spec3 takes no imprint: imprint_subtract is a stage of "
+                           "spec2",
+                           m->path);
+        }
+        for (size_t k = 0; k < job->n_inputs; k++) {
+            if (!strcmp(path_base(m->path), path_base(job->inputs[k].path))) {
+                return err_set(err, ERR_INPUT, "%s: given as input and as %s", m->path,
+                               m->role);
+            }
+        }
+        for (size_t k = 0; k < i; k++) {
+            if (!strcmp(path_base(m->path), path_base(job->members[k].path))) {
+                return err_set(err, ERR_INPUT, "%s: given twice (as %s and as %s)",
+                               m->path, job->members[k].role, m->role);
+            }
+        }
+    }
+    return 0;
+}
+
 /* A stage that is to be stopped at or saved must be there and run. */
 static int find_wanted(const struct job_plan *plan, const char *option,
                        const char *name, int *ret, struct err *err)
@@ -105,6 +137,7 @@ int job_plan_make(const struct job *job, struct job_plan *ret, struct err *err)
     assert(plan.recipe->n_steps <= JOB_MAX_STEPS);
     plan.last = plan.recipe->n_steps - 1;
     int code = check_inputs(job, err);
+    code = code ? code : check_members(job, err);
     if (!code) {
         code = recipe_settings_new(plan.recipe, &plan.settings, err);
     }
@@ -149,7 +182,29 @@ bool job_plan_runs(const struct job_plan *plan, int i)
            !recipe_is_skipped(plan->settings, i);
 }
 
-bool job_plan_reads_references(const struct job_plan *plan, int i)
+bool job_plan_is_path(const struct job_plan *plan, const struct job_setting *s)
+{
+    struct err none = {0};
+    int step;
+    if (!strncmp(s->name, "override_", 9)) {
+        return true;
+    }
+    if (!strcasecmp(s->value, "none") ||
+        recipe_step_find(plan->recipe, s->stage, &step, &none)) {
+        return false;
+    }
+    size_t n = 0;
+    const struct params *params = recipe_params(plan->settings, step);
+    const struct param *table = params ? params_table(params, &n) : NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (!strcmp(table[i].name, s->name)) {
+            return !strcmp(table[i].unit, "file");
+        }
+    }
+    return false;
+}
+
+static bool job_plan_reads_references(const struct job_plan *plan, int i)
 {
     const struct params *params = recipe_params(plan->settings, i);
     size_t n = 0;
@@ -160,6 +215,12 @@ bool job_plan_reads_references(const struct job_plan *plan, int i)
         }
     }
     return true;
+}
+
+bool job_plan_chooses(const struct job_plan *plan, int i, bool is_member)
+{
+    return job_plan_runs(plan, i) && job_plan_reads_references(plan, i) &&
+           (!is_member || plan->recipe->steps[i].flags & STEP_ON_MEMBERS);
 }
 
 static const struct job_reference *find_pin(const struct job *job, const char *type,
@@ -186,11 +247,12 @@ const char *job_plan_override(const struct job_plan *plan, const char *stage,
 }
 
 int job_plan_check_pins(const struct job_plan *plan, struct references *refs,
-                        const struct exposure_meta *meta, struct err *err)
+                        const struct exposure_meta *meta, bool is_member,
+                        struct err *err)
 {
     int code = 0;
     for (int i = 0; i <= plan->last && plan->job->n_references && !code; i++) {
-        if (!job_plan_runs(plan, i) || !job_plan_reads_references(plan, i)) {
+        if (!job_plan_chooses(plan, i, is_member)) {
             continue;
         }
         const char *const *type = plan->recipe->steps[i].stage->reference_types;

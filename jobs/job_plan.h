@@ -28,9 +28,14 @@ void job_plan_done(struct job_plan *plan);
 /* Does step i run? (built, not skipped, not after stop_after) */
 bool job_plan_runs(const struct job_plan *plan, int i);
 
-/* Does step i read its references? Not if a file of the user's stands for all of them
- * (flat_field.user_supplied_flat). */
-bool job_plan_reads_references(const struct job_plan *plan, int i);
+/* Is this setting's value the path of a file? */
+bool job_plan_is_path(const struct job_plan *plan, const struct job_setting *s);
+
+/*
+ * Are references to be chosen for step i? Not if a file of the user's stands for all of
+ * them (flat_field.user_supplied_flat). is_member: for an imprint or a background.
+ */
+bool job_plan_chooses(const struct job_plan *plan, int i, bool is_member);
 
 /* Name of products: "jw..._nrs1_rate.fits.gz" -> "jw..._nrs1". The caller frees. */
 char *job_input_base(const char *path, struct err *err);
@@ -48,7 +53,8 @@ const char *job_plan_override(const struct job_plan *plan, const char *stage,
 
 /* Every pin is there and has the content that the manifest says (ERR_REFERENCE). */
 int job_plan_check_pins(const struct job_plan *plan, struct references *refs,
-                        const struct exposure_meta *meta, struct err *err);
+                        const struct exposure_meta *meta, bool is_member,
+                        struct err *err);
 
 /* Inputs of spec3 belong together: one disperser and filter, no file twice. */
 int job_check_group(const struct exposure_meta *first,

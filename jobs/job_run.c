@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -59,10 +60,16 @@ static void on_progress(void *user, double share)
 static void on_note(void *user, int is_warning, const char *line)
 {
     const struct job_context *c = user;
-    if (c->events && c->events->note) {
-        c->events->note(c->events->user, is_warning,
-                        c->plan.recipe->steps[c->step].name, line);
+    const char *stage = c->plan.recipe->steps[c->step].name;
+    char text[1200];
+    if (!c->events || !c->events->note) {
+        return;
     }
+    if (c->member) {
+        snprintf(text, sizeof text, "%s: %s", c->member, line);
+        line = text;
+    }
+    c->events->note(c->events->user, is_warning, stage, line);
 }
 
 struct stage_env job_context_env(struct job_context *c, const char *name)
@@ -84,18 +91,18 @@ struct stage_env job_context_env(struct job_context *c, const char *name)
 
 /* ---- before the first stage ------------------------------------------------------- */
 
-static int check_input(struct job_context *c, const struct job_input *input,
-                       struct err *err)
+static int check_file(struct job_context *c, const char *role, const char *path,
+                      const char *sha256, struct err *err)
 {
     char hash[65];
-    int code = references_hash(c->refs, input->path, hash, err);
-    if (!code && input->sha256[0] && strcmp(hash, input->sha256)) {
-        code = err_set(err, ERR_INPUT, "%s: SHA-256 is %s, the manifest says %s",
-                       input->path, hash, input->sha256);
+    int code = references_hash(c->refs, path, hash, err);
+    if (!code && sha256[0] && strcmp(hash, sha256)) {
+        code = err_set(err, ERR_INPUT, "%s: SHA-256 is %s, the manifest says %s", path,
+                       hash, sha256);
     }
     if (!code) {
-        code = provenance_add(&c->provenance, PROVENANCE_INPUT, "", "exposure",
-                              path_base(input->path), hash, err);
+        code = provenance_add(&c->provenance, PROVENANCE_INPUT, "", role,
+                              path_base(path), hash, err);
     }
     return code;
 }
@@ -115,7 +122,12 @@ static int begin(struct job_context *c, struct err *err)
     code = sha256_bytes(c->manifest, strlen(c->manifest), c->provenance.manifest_sha256,
                         err);
     for (size_t i = 0; i < job->n_inputs && !code; i++) {
-        code = check_input(c, &job->inputs[i], err);
+        const struct job_input *in = &job->inputs[i];
+        code = check_file(c, "exposure", in->path, in->sha256, err);
+    }
+    for (size_t i = 0; i < job->n_members && !code; i++) {
+        const struct job_member *m = &job->members[i];
+        code = check_file(c, m->role, m->path, m->sha256, err);
     }
     if (!code) {
         code = path_make_folder(job->output_folder, 0777, err);
@@ -138,7 +150,7 @@ static int read_one(struct job_context *c, struct err *err)
         c->data.n_exposures = 1;
         c->base = job_input_base(path, err);
         code = c->base ? job_plan_check_pins(&c->plan, c->refs,
-                                             &c->data.exposures[0]->meta, err)
+                                             &c->data.exposures[0]->meta, false, err)
                        : ERR_NOMEM;
     }
     return code;
@@ -327,6 +339,7 @@ int job_run(const struct job *job, struct references *refs, struct par *par,
 {
     struct err local = {0};
     struct job_source *source = NULL;
+    struct job_members *members = NULL;
     struct job_context c = {.job = job,
                             .refs = refs,
                             .par = par,
@@ -344,6 +357,9 @@ int job_run(const struct job *job, struct references *refs, struct par *par,
         code = strcmp(job->recipe, "spec3") ? read_one(&c, err)
                                             : read_group(&c, &source, err);
     }
+    if (!code) {
+        code = job_members_new(&c, &members, err);
+    }
     if (code) {
         strcpy(ret->failed_stage, "read");
     } else {
@@ -358,6 +374,7 @@ int job_run(const struct job *job, struct references *refs, struct par *par,
     free_exposures(&c);
     cube_free(c.data.cube);
     spectrum_free(c.data.spectrum);
+    job_members_free(members);
     job_source_free(source);
     provenance_done(&c.provenance);
     job_plan_done(&c.plan);

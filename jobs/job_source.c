@@ -144,7 +144,7 @@ int job_source_new(struct job_context *c, struct job_source **ret, struct err *e
                            c->job->inputs[i].path, e->meta.bunit);
         }
         if (!code) {
-            code = job_plan_check_pins(&c->plan, c->refs, &e->meta, err);
+            code = job_plan_check_pins(&c->plan, c->refs, &e->meta, false, err);
         }
         exposure_free(e);
     }

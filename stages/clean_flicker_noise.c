@@ -135,7 +135,7 @@ static const struct param table[] = {
      "Level that is taken off before the fit and put back", true},
     {"mask_science_regions", PARAM_BOOL, "false", 0, 0, NULL, "",
      "Leave slices, failed-open shutters and the fixed slits out of the fit", false},
-    {"user_mask", PARAM_STRING, "none", 0, 0, NULL, "",
+    {"user_mask", PARAM_STRING, "none", 0, 0, NULL, "file",
      "FITS file of a mask to use instead, 1 on background pixels", true},
     {"n_sigma", PARAM_REAL, "2.0", 0, 100, NULL, "sigma",
      "What stands so far above the background is left out; 0 leaves all in", false},

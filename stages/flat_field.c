@@ -287,7 +287,7 @@ static const char *const types[] = {"fflat", "sflat", "dflat", NULL};
 static const struct param table[] = {
     {"save_interpolated_flat", PARAM_BOOL, "false", 0, 0, NULL, "",
      "Keep the total flat that was applied and write it as a product", false},
-    {"user_supplied_flat", PARAM_STRING, "none", 0, 0, NULL, "",
+    {"user_supplied_flat", PARAM_STRING, "none", 0, 0, NULL, "file",
      "File of a total flat to apply instead of the three references", true},
     {"inverse", PARAM_BOOL, "false", 0, 0, NULL, "",
      "Multiply by the flat instead of dividing", false},

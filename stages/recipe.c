@@ -7,12 +7,14 @@
 
 static const struct recipe_step spec2_steps[] = {
     {"assign_wcs", NULL, "S_WCS", "Assign World Coordinate System", &stage_assign_wcs,
-     0},
+     STEP_ON_MEMBERS},
     {"badpix_selfcal", NULL, "S_BPXSLF", "Bad Pixel Self-Calibration", NULL, 0},
-    {"msa_flagging", NULL, "S_MSAFLG", "NIRSpec MSA Stuck Shutter Flagging", NULL, 0},
+    {"msa_flagging", NULL, "S_MSAFLG", "NIRSpec MSA Stuck Shutter Flagging", NULL,
+     STEP_ON_MEMBERS},
     {"clean_flicker_noise", "nsclean", "S_CLNFNS", "Clean Flicker Noise",
-     &stage_clean_flicker_noise, STEP_OFF},
-    {"imprint_subtract", NULL, "S_IMPRNT", "NIRSpec MSA Imprint Subtraction", NULL, 0},
+     &stage_clean_flicker_noise, STEP_OFF | STEP_ON_MEMBERS},
+    {"imprint_subtract", NULL, "S_IMPRNT", "NIRSpec MSA Imprint Subtraction", NULL,
+     STEP_ON_MEMBERS},
     {"bkg_subtract", NULL, "S_BKDSUB", "Background subtraction", NULL, 0},
     {"srctype", NULL, "S_SRCTYP", "Source Type Determination", &stage_srctype, 0},
     {"flat_field", NULL, "S_FLAT", "Flat Field Correction", &stage_flat_field,

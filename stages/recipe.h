@@ -19,7 +19,9 @@ enum step_flag {
     /* Not a step of its own: run on the headers of each exposure as it is opened. Its
      * parameters and overrides are taken; it cannot be skipped. */
     STEP_ON_OPEN = 1,
-    STEP_OFF = 4,       /* skipped unless skip = false is set, as in the peer */
+    STEP_OFF = 4, /* skipped unless skip = false is set, as in the peer */
+    /* Imprints and backgrounds go through it, too, before they are taken off. */
+    STEP_ON_MEMBERS = 8,
     STEP_MATCH_NANS = 2 /* NaN and DO_NOT_USE go together after it, as in the peer */
 };
 

@@ -28,7 +28,7 @@ struct param {
     const char *fallback; /* default as text; "none" where None is the default */
     double min, max;      /* bounds of numbers, both 0: unbounded */
     const char *choices;  /* "a|b|c" for strings, or NULL */
-    const char *unit;     /* "arcsec", "um", ...; "" if none */
+    const char *unit;     /* "arcsec", "um", ...; "file": a path; "" if none */
     const char *doc;      /* one line, no full stop at the end */
     bool may_be_none;     /* `none` is accepted */
 };

@@ -19,7 +19,7 @@ static void plan(const struct job *job)
     }
     for (int i = 0; i <= p.last; i++) {
         job_plan_runs(&p, i);
-        job_plan_reads_references(&p, i);
+        job_plan_chooses(&p, i, i % 2);
     }
     job_plan_override(&p, "flat_field", "fflat", &meta);
     job_plan_done(&p);

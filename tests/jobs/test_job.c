@@ -19,6 +19,7 @@ START_TEST(test_job_json_round_trip)
 {
     static const char text[] =
         "{" HEAD "\"inputs\": [{\"path\": \"/in/x_rate.fits\"}], "
+        "\"members\": [{\"role\": \"imprint\", \"path\": \"/in/i_rate.fits\"}], "
         "\"reference_folder\": \"/refs\", \"references\": [{\"input\": "
         "\"x_rate.fits\", \"type\": \"area\", \"path\": \"/refs/area.fits\"}], "
         "\"parameters\": {\"photom\": {\"skip\": true, \"inverse\": \"false\"}, "
@@ -33,6 +34,9 @@ START_TEST(test_job_json_round_trip)
     ck_assert_double_eq(strtod(job.settings[2].value, NULL), 0.05);
     ck_assert_str_eq(job.settings[4].value, "none");
     ck_assert_str_eq(job.references[0].type, "area");
+    ck_assert_uint_eq(job.n_members, 1);
+    ck_assert_str_eq(job.members[0].role, "imprint");
+    ck_assert_str_eq(job.members[0].path, "/in/i_rate.fits");
     ck_assert_int_eq(job.attempt, 3);
     char *one = job_to_json(&job, &err);
     support_ok(job_parse(one, &again, &err), &err);
@@ -56,6 +60,7 @@ START_TEST(test_job_json_refuses_by_name)
         {"{" HEAD TAIL ", \"threads\": \"2\"}", "threads must be"},
         {"{" HEAD TAIL ", \"inputs\": [{\"path\": \"a\", \"size\": 1}]}",
          "unknown key 'inputs[].size'"},
+        {"{" HEAD TAIL ", \"members\": [{\"path\": \"a\"}]}", "members[].role"},
         {"{" HEAD TAIL ", \"inputs\": [{\"path\": \"a\\nb\"}]}", "inputs[].path"},
         {"{" HEAD TAIL ", \"inputs\": [{\"path\": \"a\", \"sha256\": \"zz\"}]}",
          "SHA-256"},
@@ -152,6 +157,40 @@ static int run(const struct job *job, const atomic_bool *cancel, struct job_resu
     references_close(refs);
     return code;
 }
+
+START_TEST(test_job_refuses_members_that_do_not_fit)
+{
+    static const struct {
+        const char *recipe, *role, *path, *says;
+    } bad[] = {
+        {"spec2", "dark", "/d_rate.fits", "no role 'dark'"},
+        {"spec2", "imprint", "/elsewhere/jw1_nrs1_rate.fits",
+         "as input and as imprint"},
+        {"spec3", "imprint", "/i_rate.fits", "spec3 takes no imprint"},
+        {"spec2", "background", "/nowhere_rate.fits", "/nowhere_rate.fits"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char *folder = support_folder();
+        struct job job = small_job(folder);
+        struct err err = {0};
+        char role[20], path[64];
+        struct job_member member = {.role = strcpy(role, bad[i].role),
+                                    .path = strcpy(path, bad[i].path)};
+        free(job.recipe);
+        job.recipe = strdup(bad[i].recipe);
+        free(job.stop_after);
+        job.stop_after = NULL;
+        job.members = &member;
+        job.n_members = 1;
+        ck_assert_int_eq(job_check(&job, &err), ERR_INPUT);
+        ck_assert_msg(strstr(err.message, bad[i].says), "'%s'", err.message);
+        job.members = NULL;
+        job.n_members = 0;
+        job_done(&job);
+        support_remove(folder);
+    }
+}
+END_TEST
 
 START_TEST(test_job_run_writes_product_and_manifest)
 {
@@ -328,6 +367,7 @@ int main(void)
     tcase_add_test(t, test_job_json_refuses_by_name);
     tcase_add_test(t, test_job_read_takes_files_only);
     tcase_add_test(t, test_job_product_names);
+    tcase_add_test(t, test_job_refuses_members_that_do_not_fit);
     tcase_add_test(t, test_job_run_writes_product_and_manifest);
     tcase_add_test(t, test_job_run_failures_leave_no_product);
     tcase_add_test(t, test_job_run_publishes_all_or_nothing);
