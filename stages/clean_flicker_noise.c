@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/math/robust.h"
 #include "stages/flicker.h"
 
 /*
@@ -17,16 +16,44 @@
  * arXiv:2306.03250. Test: tests/stages/test_clean_flicker_noise.c
  */
 
-static float masked_median(const struct flicker *f, float *values)
+/* ---- the steps of one exposure ---- */
+
+static int scene_mask(const struct params *params, struct flicker *f, struct err *err)
 {
-    const size_t n = (size_t)f->nx * (size_t)f->ny;
-    size_t used = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (f->mask[i]) {
-            values[used++] = f->image[i];
-        }
+    const struct exposure *e = f->exposure;
+    const size_t n = exposure_pixels(e);
+    const char *user_mask = params_string(params, "user_mask");
+    const double sigma = params_real(params, "n_sigma");
+    if (user_mask) {
+        return flicker_mask_read(user_mask, e, f->mask, err);
     }
-    return used ? robust_median(values, used) : 0;
+    flicker_mask_start(e, params_bool(params, "mask_science_regions"), f->mask);
+    return sigma > 0 ? flicker_clip(f->image, f->mask, n, 3, sigma, false, err) : 0;
+}
+
+/* Take the background off f->image and narrow the mask. */
+static int take_background(const struct params *params, struct flicker *f,
+                           struct err *err)
+{
+    const size_t n = exposure_pixels(f->exposure);
+    const double sigma = params_real(params, "n_sigma");
+    if (params_is_none(params, "background_method")) {
+        return 0;
+    }
+    int code = flicker_background(f, err);
+    return !code && sigma > 0
+               ? flicker_clip(f->image, f->mask, n, sigma, sigma, true, err)
+               : code;
+}
+
+static int fit(const struct stage_env *env, const struct params *params,
+               struct flicker *f, struct err *err)
+{
+    const char *method = params_string(params, "fit_method");
+    if (!strcmp(method, "fft")) {
+        return flicker_fft(env, f, err);
+    }
+    return flicker_median(env, f, params_bool(params, "fit_by_channel"), err);
 }
 
 /* Columns that have data, but no background pixel. */
@@ -44,53 +71,40 @@ static size_t empty_columns(const struct flicker *f)
     return n;
 }
 
-/* Take the level of the background off f->image and narrow the mask. */
-static int level(const struct params *params, struct flicker *f, struct err *err)
+static void subtract(const struct flicker *f, struct exposure *e)
 {
-    const size_t n = (size_t)f->nx * (size_t)f->ny;
-    const double sigma = params_real(params, "n_sigma");
-    if (params_is_none(params, "background_method")) {
-        return 0;
-    }
-    int code = flicker_clip(f->image, f->mask, n, 3, 3, true, err);
-    if (code) {
-        return code;
-    }
-    const float background = masked_median(f, f->noise);
+    const size_t n = exposure_pixels(e);
     for (size_t i = 0; i < n; i++) {
-        f->image[i] -= background;
+        const float flat = f->flat ? f->flat[i] : 1;
+        e->sci[i] -= f->noise[i] * flat;
+        if (f->variance && e->var_rnoise && e->err) {
+            const float v = f->variance[i] * flat * flat;
+            e->var_rnoise[i] += v;
+            e->err[i] = sqrtf(e->err[i] * e->err[i] + v);
+        }
     }
-    return sigma > 0 ? flicker_clip(f->image, f->mask, n, sigma, sigma, true, err) : 0;
 }
 
 static int clean(const struct stage_env *env, const struct params *params,
                  struct flicker *f, struct exposure *e, struct err *err)
 {
     const size_t n = exposure_pixels(e);
-    const double sigma = params_real(params, "n_sigma");
-    const char *user_mask = params_string(params, "user_mask");
-    int code = user_mask ? flicker_mask_read(user_mask, e, f->mask, err) : 0;
-    if (!user_mask) {
-        flicker_mask_start(e, params_bool(params, "mask_science_regions"), f->mask);
-    }
     for (size_t i = 0; i < n; i++) {
-        const bool is_finite = isfinite(e->sci[i]);
-        f->image[i] = is_finite ? e->sci[i] : 0;
-        f->mask[i] &= is_finite;
+        f->image[i] = isfinite(e->sci[i]) ? e->sci[i] : 0;
     }
-    if (sigma > 0 && !user_mask) {
-        code = flicker_clip(f->image, f->mask, n, 3, sigma, false, err);
+    int code = scene_mask(params, f, err);
+    for (size_t i = 0; i < n; i++) {
+        f->mask[i] &= isfinite(e->sci[i]) != 0;
     }
-    code = code ? code : level(params, f, err);
-    if (!code && !strcmp(params_string(params, "fit_method"), "fft")) {
-        code = flicker_fft(env, f, err);
-    } else if (!code) {
-        code = flicker_median(env, f, params_bool(params, "fit_by_channel"), err);
+    if (!code && params_bool(params, "save_mask")) {
+        code = flicker_keep(env, f, "mask", f->mask, NULL, err);
     }
-    for (size_t i = 0; i < n && !code; i++) {
-        e->sci[i] -= f->noise[i];
+    code = code ? code : take_background(params, f, err);
+    code = code ? code : fit(env, params, f, err);
+    if (code) {
+        return code;
     }
-    const size_t empty = code ? 0 : empty_columns(f);
+    const size_t empty = empty_columns(f);
     if (empty || f->n_plain) {
         stage_warn(
             env,
@@ -98,23 +112,27 @@ static int clean(const struct stage_env *env, const struct params *params,
             "%zu have too few for the whole fit",
             e->meta.filename, empty, f->nx, f->n_plain);
     }
-    return code;
+    subtract(f, e);
+    return 0;
 }
 
 static int one_exposure(const struct stage_env *env, const struct params *params,
                         struct exposure *e, struct err *err)
 {
     const size_t n = exposure_pixels(e);
-    struct flicker f = {.nx = e->nx, .ny = e->ny};
+    struct flicker f = {.exposure = e, .nx = e->nx, .ny = e->ny};
     f.nrs2 = !strcmp(e->meta.detector, "NRS2");
     f.image = mem_alloc(n, sizeof *f.image, err);
     f.noise = mem_alloc(n, sizeof *f.noise, err);
     f.mask = mem_alloc(n, 1, err);
     int code = f.image && f.noise && f.mask ? 0 : ERR_NOMEM;
     code = code ? code : clean(env, params, &f, e, err);
+    free(f.flat);
     free(f.image);
-    free(f.noise);
     free(f.mask);
+    free(f.model);
+    free(f.noise);
+    free(f.variance);
     return code;
 }
 
@@ -139,6 +157,9 @@ static const struct param table[] = {
      "FITS file of a mask to use instead, 1 on background pixels", true},
     {"n_sigma", PARAM_REAL, "2.0", 0, 100, NULL, "sigma",
      "What stands so far above the background is left out; 0 leaves all in", false},
+    {"save_mask", PARAM_BOOL, "false", 0, 0, NULL, "",
+     "Write the mask of background pixels, as user_mask takes it, as <name>_mask.fits",
+     false},
 };
 
 const struct stage stage_clean_flicker_noise = {

@@ -14,15 +14,21 @@
  * Test: tests/stages/test_clean_flicker_noise.c
  */
 struct flicker {
+    const struct exposure *exposure; /* as it came; planes are changed at the end */
     int nx, ny;
-    bool nrs2;     /* its lines run from high x to low x */
-    float *image;  /* what is to be cleaned, background taken off; 0 where not finite */
-    uint8_t *mask; /* 1: background pixel, to be used */
-    float *noise;  /* made by a method: the noise, to be subtracted */
-    size_t n_plain; /* fft: lines with too few pixels for all vectors */
+    bool nrs2;       /* its lines run from high x to low x */
+    float *flat;     /* NULL, or what the image was divided by; never 0 */
+    float *image;    /* SCI / flat, background taken off; 0 where not finite */
+    uint8_t *mask;   /* 1: background pixel, to be used */
+    float level;     /* background that was taken off, */
+    float *model;    /* and NULL, or its plane, in place of the level */
+    float *noise;    /* made by a method: the noise of `image`, to be subtracted */
+    float *variance; /* NULL, or the noise's variance, made (mem_alloc) by a method */
+    size_t n_plain;  /* fft: lines with too few pixels for all vectors */
+    char left_as_is[200]; /* why nothing is cleaned; "" if it is */
 };
 
-/* ---- flicker_level.c: the level of the background, and what stands out of it ---- */
+/* ---- flicker_level.c: what stands out of the background ---- */
 
 /*
  * Take pixels out of the mask that lie below center - lower * sigma or above
@@ -32,6 +38,14 @@ struct flicker {
  */
 int flicker_clip(const float *image, uint8_t *mask, size_t n, double lower,
                  double upper, bool lower_half, struct err *err);
+
+/* ---- flicker_background.c ---- */
+
+/*
+ * The level of the background (their median), taken off f->image; pixels 3 sigma from it
+ * leave the mask. Returned: f->level.
+ */
+int flicker_background(struct flicker *f, struct err *err);
 
 /* ---- flicker_mask.c ---- */
 
@@ -61,5 +75,15 @@ int flicker_median(const struct stage_env *env, struct flicker *f, bool by_chann
  * Reference: Rauscher 2023, arXiv:2306.03250.
  */
 int flicker_fft(const struct stage_env *env, struct flicker *f, struct err *err);
+
+/* ---- flicker_keep.c: products beside the cleaned exposure ---- */
+
+/*
+ * Hand a plane of f's size to the runner under this suffix; the plane is copied.
+ * Given: mask (with values NULL) or values.
+ */
+int flicker_keep(const struct stage_env *env, const struct flicker *f,
+                 const char *suffix, const uint8_t *mask, const float *values,
+                 struct err *err);
 
 #endif
