@@ -9,6 +9,15 @@
 #include <unistd.h>
 #include "common/data/exposure_io.h"
 
+int support_run(Suite *s)
+{
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
+
 char *support_folder(void)
 {
     const char *top = getenv("TMPDIR");

@@ -1,12 +1,16 @@
 #ifndef IFUD_TESTS_SUPPORT_H
 #define IFUD_TESTS_SUPPORT_H
 
+#include <check.h>
 #include "common/base/err.h"
 #include "common/data/exposure.h"
 
 /*
  * Helpers for tests. Every failure ends the test with a message.
  */
+
+/* Run the suite and free it; returns what main returns. */
+int support_run(Suite *s);
 
 /* A new empty folder below $TMPDIR or /tmp; free with support_remove. */
 char *support_folder(void);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/base/err.h"
+#include "tests/support.h"
 
 START_TEST(test_err_set_and_prefix)
 {
@@ -63,9 +64,5 @@ int main(void)
     tcase_add_test(t, test_err_may_be_null);
     tcase_add_test(t, test_err_names_round_trip);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -302,9 +302,5 @@ int main(void)
     tcase_add_test(t, test_log_file_that_cannot_be_opened_leaves_the_old_one);
     tcase_add_test(t, test_log_level_by_name);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/base/mem.h"
+#include "tests/support.h"
 
 START_TEST(test_mem_products_are_checked)
 {
@@ -78,9 +79,5 @@ int main(void)
     tcase_add_test(t, test_mem_zeroed_and_aligned);
     tcase_add_test(t, test_mem_strings);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include "common/base/par.h"
+#include "tests/support.h"
 
 static int square(size_t i, int thread, void *arg, struct err *err)
 {
@@ -70,9 +71,5 @@ int main(void)
     tcase_add_test(t, test_par_reports_lowest_failure);
     tcase_add_test(t, test_par_cancel);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

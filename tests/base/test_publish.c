@@ -196,9 +196,5 @@ int main(void)
     tcase_add_test(t, test_publish_set_is_all_or_nothing);
     tcase_add_test(t, test_publish_sweep_takes_the_parts_of_one_attempt);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cli/ctl_text.h"
+#include "tests/support.h"
 
 static char *print(void (*printer)(FILE *out, const json_t *o), const char *json)
 {
@@ -205,9 +206,5 @@ int main(void)
     tcase_add_test(t, test_ctl_text_commands);
     tcase_add_test(t, test_ctl_text_exposure);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

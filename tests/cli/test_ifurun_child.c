@@ -210,9 +210,5 @@ int main(void)
     tcase_add_test(t, test_ifurun_child_needs_a_reader);
     tcase_add_test(t, test_ifurun_child_refuses_wrong_use);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -83,9 +83,5 @@ int main(void)
     tcase_add_test(t, test_reload_of_the_same_changes_nothing);
     tcase_add_test(t, test_reload_folders_and_socket_need_a_restart);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/admission.h"
+#include "tests/support.h"
 
 #define MB ((int64_t)1 << 20)
 
@@ -140,9 +141,5 @@ int main(void)
     tcase_add_test(t, test_admission_holds_for_any_sequence);
     tcase_add_test(t, test_admission_does_not_overflow);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -55,9 +55,5 @@ int main(void)
     tcase_add_test(t, test_crash_summary_names_the_innermost_functions);
     tcase_add_test(t, test_crash_is_kept);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -258,9 +258,5 @@ int main(void)
     tcase_add_test(t, test_executor_time_limit_cancels);
     tcase_add_test(t, test_executor_says_what_ignores_its_cancellation);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

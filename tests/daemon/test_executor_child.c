@@ -343,9 +343,5 @@ int main(void)
     tcase_add_test(t, test_executor_child_without_a_program);
     tcase_add_test(t, test_executor_child_holds_the_lock);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

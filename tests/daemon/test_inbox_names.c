@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/inbox_names.h"
+#include "tests/support.h"
 
 static struct names names;
 
@@ -99,9 +100,5 @@ int main(void)
     tcase_add_test(t, test_names_found_and_dropped);
     tcase_add_test(t, test_names_many);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

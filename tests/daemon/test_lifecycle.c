@@ -88,9 +88,5 @@ int main(void)
     tcase_add_test(t, test_lifecycle_files_end_in_one_state);
     tcase_add_test(t, test_lifecycle_page_lists_both_tables);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -139,9 +139,5 @@ int main(void)
     tcase_add_test(t, test_lock_waits_for_the_last_job_of_a_dead_daemon);
     tcase_add_test(t, test_lock_names_what_is_in_the_way);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

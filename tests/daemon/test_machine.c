@@ -87,9 +87,5 @@ int main(void)
     tcase_add_test(t, test_machine_memory_is_the_least_that_is_said);
     tcase_add_test(t, test_machine_of_this_process);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

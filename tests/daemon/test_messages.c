@@ -62,9 +62,5 @@ int main(void)
     tcase_add_test(t, test_messages_of_jobs_go_by_the_state);
     tcase_add_test(t, test_messages_are_explained);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

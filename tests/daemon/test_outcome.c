@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/outcome.h"
+#include "tests/support.h"
 
 static const struct outcome_rules rules = {.retry_seconds = 30, .retry_limit = 8};
 
@@ -158,9 +159,5 @@ int main(void)
     tcase_add_test(t, test_outcome_waits_are_spread);
     tcase_add_test(t, test_outcome_waits_are_bounded);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

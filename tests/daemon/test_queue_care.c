@@ -148,9 +148,5 @@ int main(void)
     tcase_add_test(t, test_queue_backup_is_whole_while_it_is_in_use);
     tcase_add_test(t, test_queue_readers_change_nothing);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -205,9 +205,5 @@ int main(void)
     tcase_add_test(t, test_queue_find_near_names);
     tcase_add_test(t, test_queue_find_counts_stop_at_their_limit);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

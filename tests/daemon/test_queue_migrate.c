@@ -263,9 +263,5 @@ int main(void)
     tcase_add_test(t, test_queue_migrate_killed_at_every_write);
     tcase_add_test(t, test_queue_migrate_newer_schema_is_left_alone);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -298,9 +298,5 @@ int main(void)
     tcase_add_test(t, test_queue_scale_status_costs_the_same);
     tcase_add_test(t, test_queue_scale_no_query_scans_a_table);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

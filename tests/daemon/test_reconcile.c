@@ -219,9 +219,5 @@ int main(void)
     tcase_add_test(t, test_reconcile_products);
     tcase_add_test(t, test_reconcile_parts_of_dead_attempts);
     suite_add_tcase(s, t);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return support_run(s);
 }

@@ -158,9 +158,5 @@ int main(void)
     tcase_add_test(t, test_reject_to_another_file_system);
     tcase_add_test(t, test_reject_many_of_one_name);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

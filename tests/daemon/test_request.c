@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/request.h"
+#include "tests/support.h"
 
 static struct request r;
 static struct err err;
@@ -91,9 +92,5 @@ int main(void)
     tcase_add_test(t, test_request_nul_bytes_are_no_end);
     tcase_add_test(t, test_request_depth_is_bounded_before_parsing);
     suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return support_run(s);
 }

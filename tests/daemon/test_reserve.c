@@ -107,9 +107,5 @@ int main(void)
     tcase_add_test(t, test_reserve_does_not_flicker);
     tcase_add_test(t, test_reserve_a_place_that_is_gone_has_no_room);
     suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return support_run(s);
 }

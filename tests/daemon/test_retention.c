@@ -200,9 +200,5 @@ int main(void)
     tcase_add_test(t, test_retention_last_events_stay);
     tcase_add_test(t, test_retention_keeps_all_by_default);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/schedule.h"
+#include "tests/support.h"
 
 static struct queue_candidate candidate(const char *program, int priority,
                                         double queued_at, double started_at)
@@ -157,9 +158,5 @@ int main(void)
     tcase_add_test(t, test_schedule_nobody_starves);
     tcase_add_test(t, test_schedule_programs_share_evenly);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -573,9 +573,5 @@ int main(void)
     tcase_add_test(t, test_spool_unreadable_file_waits);
     tcase_add_test(t, test_spool_without_an_inbox_waits);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

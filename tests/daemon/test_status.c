@@ -508,9 +508,5 @@ int main(void)
     tcase_add_test(t, test_status_stale_socket_is_replaced_a_live_one_is_not);
     tcase_add_test(t, test_status_what_is_no_socket_is_left_alone);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

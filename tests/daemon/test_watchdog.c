@@ -94,9 +94,5 @@ int main(void)
     tcase_add_test(t, test_watchdog_interval_is_half_of_what_the_manager_says);
     tcase_add_test(t, test_watchdog_says_last_words);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

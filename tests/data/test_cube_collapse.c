@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 #include "common/data/cube_collapse.h"
+#include "tests/support.h"
 
 START_TEST(test_cube_collapse_median)
 {
@@ -43,9 +44,5 @@ int main(void)
     TCase *t = tcase_create("cube_collapse");
     tcase_add_test(t, test_cube_collapse_median);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

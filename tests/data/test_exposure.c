@@ -324,9 +324,5 @@ int main(void)
     tcase_add_test(t, test_exposure_all_planes_round_trip);
     tcase_add_test(t, test_exposure_nans_and_flags_go_together);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

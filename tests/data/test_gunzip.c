@@ -184,9 +184,5 @@ int main(void)
     tcase_add_test(t, test_gunzip_cut_and_damaged);
     tcase_add_test(t, test_gunzip_fits_headers);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -271,9 +271,5 @@ int main(void)
     tcase_add_test(t, test_header_long_strings_round_trip);
     tcase_add_test(t, test_header_hostile_lines);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -362,9 +362,5 @@ int main(void)
     tcase_add_test(t, test_products_x1d);
     tcase_add_test(t, test_products_same_bytes);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

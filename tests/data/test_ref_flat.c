@@ -174,9 +174,5 @@ int main(void)
     tcase_add_test(t, test_ref_flat_cut_short);
     tcase_add_test(t, test_ref_flat_names_of_flags);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

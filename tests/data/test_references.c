@@ -407,9 +407,5 @@ int main(void)
     tcase_add_test(t, test_reference_cache_failure_reaches_all_and_is_not_kept);
     tcase_add_test(t, test_reference_cache_drops_least_recently_used);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

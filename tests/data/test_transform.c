@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/data/transform_build.h"
+#include "tests/support.h"
 
 /* Evaluate t at one point. */
 static void at(const struct transform *t, const double *x, double *y)
@@ -226,11 +227,5 @@ int main(void)
     tcase_add_test(c, test_transform_growth_is_bounded);
     tcase_add_test(c, test_transform_no_inverse_says_so);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return support_run(s);
 }

@@ -92,9 +92,5 @@ int main(void)
     tcase_add_test(t, test_admission_says_when_a_job_is_larger_than_the_budget);
     tcase_add_test(t, test_admission_waits_for_room);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -112,9 +112,5 @@ int main(void)
     tcase_add_test(t, test_care_a_lost_queue_is_made_again_from_the_spool);
     tcase_add_test(t, test_care_lost_copies_come_again);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -471,9 +471,5 @@ int main(void)
     tcase_add_test(t, test_ctl_offline_hostile_requests);
     tcase_add_test(t, test_ctl_hostile_requests_to_the_daemon);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

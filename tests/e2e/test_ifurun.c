@@ -410,9 +410,5 @@ int main(void)
     tcase_add_test(t, test_ifurun_one_bad_file_does_not_stop_the_next);
     tcase_add_test(t, test_ifurun_spec3_needs_calibrated_exposures_of_one_kind);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failures = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failures != 0;
+    return support_run(s);
 }

@@ -304,9 +304,5 @@ int main(void)
     tcase_add_test(t, test_intake_waits_below_the_reserve_and_goes_on_by_itself);
     tcase_add_test(t, test_intake_events_of_files);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

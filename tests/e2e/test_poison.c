@@ -209,9 +209,5 @@ int main(void)
     tcase_add_test(t, test_poison_costs_a_thread_daemon_one_death_each);
     tcase_add_test(t, test_poison_costs_a_child_daemon_nothing);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

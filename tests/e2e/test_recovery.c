@@ -308,9 +308,5 @@ int main(void)
     tcase_add_test(t, test_recovery_stop_is_no_failure_of_an_isolated_job);
     tcase_add_test(t, test_recovery_wish_for_a_running_job);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -170,9 +170,5 @@ int main(void)
     tcase_add_test(t, test_reduction_three_dithers_to_a_spectrum);
     tcase_add_test(t, test_reduction_survives_stops_while_jobs_run);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

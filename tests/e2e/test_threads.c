@@ -91,9 +91,5 @@ int main(void)
     tcase_add_test(t, test_threads_spec2_bit_identical);
     tcase_add_test(t, test_threads_spec3_bit_identical);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failures = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failures != 0;
+    return support_run(s);
 }

@@ -367,9 +367,5 @@ int main(void)
         tcase_add_test(t, test_truth_of_a_star_with_noise);
     }
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failures = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failures != 0;
+    return support_run(s);
 }

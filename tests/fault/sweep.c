@@ -1,4 +1,5 @@
 #include "tests/fault/sweep.h"
+#include "tests/support.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -63,9 +64,5 @@ int sweep_main(const char *name, const TTest *test)
     tcase_set_timeout(t, 0);
     tcase_add_test(t, test);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -21,6 +21,7 @@
 
 #include "tests/fault/tree.h"
 #include "tests/fault/workload.h"
+#include "tests/support.h"
 
 #define PATIENCE 60 /* s */
 
@@ -183,9 +184,5 @@ int main(void)
     tcase_add_test(t, test_full_disk_jobs_of_their_own_are_deferred);
     tcase_add_test(t, test_full_disk_nothing_begins_below_the_reserve);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tests/fault/workload.h"
+#include "tests/support.h"
 
 static struct workload w;
 
@@ -96,9 +97,5 @@ int main(void)
     tcase_add_test(t, test_shim_fails_calls_as_told);
     tcase_add_test(t, test_shim_pictures_see_what_is_wrong);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -103,9 +103,5 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tc, test_fuzz_found, 0, n);
     tcase_add_test(tc, test_fuzz_cards);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return support_run(suite);
 }

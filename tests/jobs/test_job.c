@@ -374,9 +374,5 @@ int main(void)
     tcase_add_test(t, test_job_pin_names_what_is_missing);
     tcase_add_test(t, test_job_plan_refuses);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -229,9 +229,5 @@ int main(void)
     tcase_add_test(t, test_job_report_is_bounded);
     tcase_add_test(t, test_job_report_peak_is_ours);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -169,9 +169,5 @@ int main(void)
     tcase_add_test(t, test_quicklook_without_data);
     tcase_add_test(t, test_quicklook_range_keeps_lines_not_spikes);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

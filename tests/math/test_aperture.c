@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "common/math/aperture.h"
+#include "tests/support.h"
 
 static const double pi = 3.14159265358979323846;
 
@@ -95,9 +96,5 @@ int main(void)
     tcase_add_test(t, test_aperture_subpixels);
     tcase_add_test(t, test_aperture_edges);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -69,9 +69,5 @@ int main(void)
     tcase_add_test(t, test_interp_ignores_the_hint);
     tcase_add_test(t, test_interp_of_one_knot);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

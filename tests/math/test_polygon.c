@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include "common/math/polygon.h"
+#include "tests/support.h"
 
 /* A repeatable random number in 0..1. */
 static double uniform(unsigned long *state)
@@ -130,9 +131,5 @@ int main(void)
     tcase_add_test(t, test_polygon_cells_agree_with_clipping);
     tcase_add_test(t, test_polygon_monte_carlo);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "common/math/fft.h"
 #include "common/math/rng.h"
+#include "tests/support.h"
 
 /* Moments of 200,000 deviates: their standard errors are below 0.01 for mean, variance
  * and kurtosis; five of them is the tolerance. */
@@ -64,9 +65,5 @@ int main(void)
     tcase_add_test(t, test_rng_same_seed_same_numbers);
     tcase_add_test(t, test_fft_one_frequency);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/math/robust.h"
+#include "tests/support.h"
 
 static uint32_t state = 12345;
 
@@ -102,9 +103,5 @@ int main(void)
     tcase_add_test(t, test_robust_clip_leaves_outliers_out);
     tcase_add_test(t, test_robust_clip_rounds_and_ends);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

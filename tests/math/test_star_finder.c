@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 #include "common/math/star_finder.h"
+#include "tests/support.h"
 
 enum { NX = 43, NY = 47 };
 
@@ -78,9 +79,5 @@ int main(void)
     tcase_add_test(t, test_star_finder_nothing);
     tcase_add_test(t, test_star_finder_at_the_edge);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

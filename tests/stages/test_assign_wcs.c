@@ -184,9 +184,5 @@ int main(void)
     tcase_add_test(t, test_assign_wcs_missing_and_broken_references);
     tcase_add_test(t, test_assign_wcs_nothing_there);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/math/rng.h"
 #include "tests/stages/stage_kit.h"
+#include "tests/support.h"
 
 /*
  * A narrow detector: 64 columns of 2048 rows. Each column may have a level of its own, and
@@ -143,9 +144,5 @@ int main(void)
     tcase_add_test(t, test_flicker_fft_follows_a_wave);
     tcase_add_test(t, test_flicker_user_mask);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -6,6 +6,7 @@
 #include "common/data/dq.h"
 #include "tests/data/wcs_fixture.h"
 #include "tests/stages/stage_kit.h"
+#include "tests/support.h"
 
 enum { NX = 600, NY = 300 };
 static const double slit[2] = {-0.55, 0.55};
@@ -268,9 +269,5 @@ int main(void)
     tcase_add_test(t, test_cube_build_parameters);
     tcase_add_test(t, test_cube_build_refuses);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -7,6 +7,7 @@
 #include "common/data/ref_flat.h"
 #include "stages/slice_columns.h"
 #include "tests/stages/stage_kit.h"
+#include "tests/support.h"
 
 /*
  * The synthetic references, on a frame of 120 x 48 pixels that holds the exposure's
@@ -461,9 +462,5 @@ int main(void)
     tcase_add_test(t, test_flat_field_notices_a_file_that_shrank);
     tcase_add_test(t, test_flat_field_interval_of_each_pixel);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 #include "tests/stages/stage_kit.h"
+#include "tests/support.h"
 
 /*
  * The synthetic reference: 5 x 5 positions from -0.5 to 0.5, except that x is shifted so
@@ -187,9 +188,5 @@ int main(void)
     tcase_add_test(t, test_pathloss_inverse_undoes);
     tcase_add_test(t, test_pathloss_refuses_bad_references);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "common/data/dq.h"
 #include "tests/stages/stage_kit.h"
+#include "tests/support.h"
 
 /*
  * The synthetic references: response 1 + (um - 3) on 3.1, 3.3, 3.5 um (NELEM leaves out
@@ -193,9 +194,5 @@ int main(void)
     tcase_add_test(t, test_photom_inverse_undoes);
     tcase_add_test(t, test_photom_refuses_bad_references);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

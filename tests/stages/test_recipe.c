@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "stages/recipe.h"
+#include "tests/support.h"
 
 static struct recipe_settings *settings_of(const char *name)
 {
@@ -119,9 +120,5 @@ int main(void)
     tcase_add_test(t, test_recipe_unknown_names_are_answered_with_the_nearest);
     tcase_add_test(t, test_recipe_overrides);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

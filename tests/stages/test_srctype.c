@@ -1,6 +1,7 @@
 #include <check.h>
 #include <string.h>
 #include "tests/stages/stage_kit.h"
+#include "tests/support.h"
 
 /* Run srctype on an exposure prepared by `prepare`, and check the type chosen. */
 static void expect(void (*prepare)(struct exposure *e), const char *params,
@@ -98,9 +99,5 @@ int main(void)
     tcase_add_test(t, test_srctype_order_of_what_decides);
     tcase_add_test(t, test_srctype_keeps_what_an_old_file_said);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }
