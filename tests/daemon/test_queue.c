@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "daemon/queue.h"
 #include "daemon/queue_sql.h"
+#include "tests/support.h"
 
-static char folder[64], path[96];
+static char *folder, path[4096];
 static struct queue *q;
 static struct err err;
 
@@ -17,8 +17,7 @@ static void ok(int code)
 
 static void setup(void)
 {
-    strcpy(folder, "/tmp/ifud-queue-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    folder = support_folder();
     snprintf(path, sizeof path, "%s/queue.db", folder);
     q = NULL;
     ok(queue_open(path, QUEUE_WRITE, &q, &err));
@@ -27,9 +26,7 @@ static void setup(void)
 static void teardown(void)
 {
     queue_close(q);
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
+    support_remove(folder);
 }
 
 static int64_t add_exposure(const char *base, char digit)
@@ -326,9 +323,5 @@ int main(void)
     tcase_add_test(t, test_queue_counts_files);
     tcase_add_test(t, test_queue_needs_no_temporary_files);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -3,23 +3,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "common/data/asdf.h"
+#include "tests/support.h"
 
 #define HEAD                                                                           \
     "#ASDF 1.0.0\n#ASDF_STANDARD 1.5.0\n%YAML 1.1\n%TAG ! tag:stsci.edu:asdf/\n"       \
     "--- !core/asdf-1.1.0\n"
 #define TAIL "\n...\n"
 
-static char scratch[] = "/tmp/test_asdf_XXXXXX";
+static char *folder;
+static const char *scratch; /* a file in it */
 
-static void write_bytes(const void *bytes, size_t n)
+static void setup(void)
 {
-    FILE *f = fopen(scratch, "wb");
+    folder = support_folder();
+    scratch = support_path(folder, "scratch.asdf");
+}
 
-    ck_assert_ptr_nonnull(f);
-    ck_assert_uint_eq(fwrite(bytes, 1, n, f), n);
-    ck_assert_int_eq(fclose(f), 0);
+static void teardown(void)
+{
+    support_remove(folder);
 }
 
 /* A file of a tree; returns what asdf_read says. */
@@ -28,7 +31,7 @@ static int read_tree(const char *tree, struct asdf **ret, struct err *err)
     char *text = NULL;
 
     ck_assert_int_gt(asprintf(&text, "%s%s%s", HEAD, tree, TAIL), 0);
-    write_bytes(text, strlen(text));
+    support_write_file(scratch, text, strlen(text));
     free(text);
     return asdf_read(scratch, ret, err);
 }
@@ -64,7 +67,7 @@ static int read_with_block(const char *tree, struct asdf **ret, struct err *err)
 
     memcpy(text + n, header, sizeof(header));
     memcpy(text + n + 54, data, sizeof(data));
-    write_bytes(text, (size_t)n + 70);
+    support_write_file(scratch, text, (size_t)n + 70);
     return asdf_read(scratch, ret, err);
 }
 
@@ -230,7 +233,7 @@ START_TEST(test_asdf_truncated)
     for (size_t cut = 0; cut < n; cut += 7) {
         struct asdf_array x;
 
-        write_bytes(bytes, cut);
+        support_write_file(scratch, bytes, cut);
         if (asdf_read(scratch, &a, &err) != 0) {
             ck_assert_int_eq(err.code, ERR_REFERENCE);
             continue;
@@ -261,7 +264,7 @@ START_TEST(test_asdf_damaged)
         struct err err;
 
         bytes[at] ^= 0x41;
-        write_bytes(bytes, n);
+        support_write_file(scratch, bytes, n);
         if (asdf_read(scratch, &a, &err) == 0) {
             if (asdf_array(node(a, "cube"), &x, &err) == 0) {
                 ck_assert_double_eq(x.values[23], 23 / 8.0);
@@ -401,9 +404,9 @@ START_TEST(test_asdf_not_asdf)
     struct asdf *a;
     struct err err;
 
-    write_bytes("SIMPLE  =", 9);
+    support_write_file(scratch, "SIMPLE  =", 9);
     ck_assert_int_eq(asdf_read(scratch, &a, &err), ERR_REFERENCE);
-    write_bytes("", 0);
+    support_write_file(scratch, "", 0);
     ck_assert_int_eq(asdf_read(scratch, &a, &err), ERR_REFERENCE);
     ck_assert_int_eq(read_tree("x: [1, 2", &a, &err), ERR_REFERENCE);
     ck_assert_int_eq(read_tree("? [a]\n: 1", &a, &err), ERR_REFERENCE);
@@ -416,9 +419,7 @@ int main(void)
 {
     Suite *s = suite_create("asdf");
     TCase *c = tcase_create("asdf");
-    int fd = mkstemp(scratch);
-
-    close(fd);
+    tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, test_asdf_scalars);
     tcase_add_test(c, test_asdf_inline_arrays);
     tcase_add_test(c, test_asdf_records);
@@ -432,12 +433,5 @@ int main(void)
     tcase_add_test(c, test_asdf_not_asdf);
     tcase_set_timeout(c, 30);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-
-    srunner_free(r);
-    unlink(scratch);
-    return failed == 0 ? 0 : 1;
+    return support_run(s);
 }

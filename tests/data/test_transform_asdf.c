@@ -3,16 +3,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "common/data/asdf.h"
 #include "common/data/transform.h"
+#include "tests/support.h"
 
 /*
  * Transforms from tags. Numbers are those of the definition, or of astropy.modeling where
  * it is the definition; 1e-15 relative is four units in the last place.
  */
 
-static char scratch[] = "/tmp/test_transform_XXXXXX";
+static char *folder;
+static const char *scratch; /* a file in it */
+
+static void setup(void)
+{
+    folder = support_folder();
+    scratch = support_path(folder, "scratch.asdf");
+}
+
+static void teardown(void)
+{
+    support_remove(folder);
+}
 
 static int read_text(const char *text, struct asdf **ret, struct err *err)
 {
@@ -496,9 +508,7 @@ int main(void)
 {
     Suite *s = suite_create("transform_asdf");
     TCase *c = tcase_create("transform_asdf");
-    int fd = mkstemp(scratch);
-
-    close(fd);
+    tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_loop_test(c, test_transform_asdf_tags, 0,
                         (int)(sizeof(rows) / sizeof(rows[0])));
     tcase_add_test(c, test_transform_asdf_stored_inverse);
@@ -507,12 +517,5 @@ int main(void)
     tcase_add_test(c, test_transform_asdf_alias_bomb);
     tcase_add_test(c, test_transform_asdf_runs);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-
-    srunner_free(r);
-    unlink(scratch);
-    return failed == 0 ? 0 : 1;
+    return support_run(s);
 }
