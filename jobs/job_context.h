@@ -2,6 +2,7 @@
 #define IFUD_JOBS_JOB_CONTEXT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include "common/base/publish.h"
 #include "common/data/provenance.h"
 #include "jobs/job.h"
@@ -31,6 +32,7 @@ struct job_context {
     int step;           /* being run */
     int index, count;   /* of the steps that run */
     struct err late;    /* a failure in a callback that could not return it */
+    uint32_t idle;      /* bit i: step i ran and said that it had nothing to do */
     const struct header
         *opened; /* spec3: primary header of the exposure being opened */
 };

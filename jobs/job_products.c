@@ -19,9 +19,9 @@ int job_set_status(const struct job_context *c, struct header *primary, struct e
         if (step->flags & STEP_ON_OPEN) {
             continue; /* it stands in the header as the product that was read has it */
         }
+        const bool done = job_plan_runs(&c->plan, i) && !(c->idle >> i & 1);
         code = header_set_string(primary, step->status_keyword,
-                                 job_plan_runs(&c->plan, i) ? "COMPLETE" : "SKIPPED",
-                                 step->title, err);
+                                 done ? "COMPLETE" : "SKIPPED", step->title, err);
     }
     return code;
 }

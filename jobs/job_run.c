@@ -40,6 +40,15 @@ static int on_keep(void *user, const char *suffix, struct exposure *e, struct er
     return code;
 }
 
+/* What a stage does to a member says nothing of the product. */
+static void on_skipped(void *user)
+{
+    struct job_context *c = user;
+    if (!c->member) {
+        c->idle |= UINT32_C(1) << c->step;
+    }
+}
+
 static void tell_share(const struct job_context *c, double share)
 {
     if (c->events && c->events->stage) {
@@ -82,6 +91,7 @@ struct stage_env job_context_env(struct job_context *c, const char *name)
         .override = on_override,
         .used_reference = on_reference,
         .keep = on_keep,
+        .skipped = on_skipped,
         .progress = on_progress,
         .note = on_note,
         .user = c,

@@ -30,6 +30,13 @@ int stage_keep(const struct stage_env *env, const char *suffix, struct exposure 
     return 0;
 }
 
+void stage_skipped(const struct stage_env *env)
+{
+    if (env->skipped) {
+        env->skipped(env->user);
+    }
+}
+
 static void tell(const struct stage_env *env, int is_warning, const char *fmt,
                  va_list ap)
 {

@@ -75,6 +75,8 @@ struct stage_env {
                            const struct reference_choice *choice);
     /* Given one more product of a stage (owned from then on); NULL: not wanted. */
     int (*keep)(void *user, const char *suffix, struct exposure *e, struct err *err);
+    /* Told that the stage has nothing to do: S_* of the products will say SKIPPED. */
+    void (*skipped)(void *user);
     /* Share done of this stage, 0..1. Any thread of the team may call it. */
     void (*progress)(void *user, double share);
     /* One line for the log: what was decided, or what a user should know. */
@@ -122,6 +124,10 @@ int stage_reference(const struct stage_env *env, const struct exposure_meta *met
  */
 int stage_keep(const struct stage_env *env, const char *suffix, struct exposure *e,
                struct err *err);
+
+/* The stage leaves the exposure as it is, as if it had been skipped: S_* says SKIPPED. A
+ * stage says why by stage_note or stage_warn. */
+void stage_skipped(const struct stage_env *env);
 
 /* One line for the log, printf style. */
 void stage_note(const struct stage_env *env, const char *fmt, ...)

@@ -69,6 +69,20 @@ static int keep(void *user, const char *suffix, struct exposure *e, struct err *
     return 0;
 }
 
+static void skipped(void *user)
+{
+    struct stage_kit *kit = user;
+    kit->skipped = true;
+}
+
+static void note(void *user, int is_warning, const char *line)
+{
+    struct stage_kit *kit = user;
+    size_t n = strlen(kit->said);
+    snprintf(kit->said + n, sizeof kit->said - n, "%s\n", line);
+    kit->n_warnings += is_warning;
+}
+
 int stage_kit_run(struct stage_kit *kit, const struct stage *stage, const char *text,
                   int threads, struct exposure *e, struct err *err)
 {
@@ -89,6 +103,8 @@ int stage_kit_run(struct stage_kit *kit, const struct stage *stage, const char *
                             .override = override,
                             .used_reference = used,
                             .keep = keep,
+                            .skipped = skipped,
+                            .note = note,
                             .user = kit,
                             .stage_name = stage->name};
     struct dataset data = {.exposures = &e,
@@ -96,7 +112,9 @@ int stage_kit_run(struct stage_kit *kit, const struct stage *stage, const char *
                            .imprints = kit->imprints,
                            .backgrounds = kit->backgrounds};
     forget_kept(kit);
-    kit->used[0] = '\0';
+    kit->used[0] = kit->said[0] = '\0';
+    kit->skipped = false;
+    kit->n_warnings = 0;
     int code = stage->run(&env, params, &data, err);
     par_free(par);
     params_free(params);

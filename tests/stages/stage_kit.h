@@ -18,6 +18,9 @@ struct stage_kit {
         struct exposure *e;
     } kept[8]; /* products beside the stage's own, until the next run */
     size_t n_kept;
+    bool skipped;    /* the stage said that it had nothing to do */
+    char said[4096]; /* its notes and warnings, each with a line end behind it */
+    int n_warnings;
     const struct exposure_source *imprints, *backgrounds; /* given to the dataset */
 };
 
