@@ -29,7 +29,10 @@ static const struct {
     {"INTSTART", false, LEAST},    {"INTEND", false, LARGEST},
     {"EFFEXPTM", false, SUM},      {"XPOSURE", true, SUM},
     {"TMEASURE", false, SUM},      {"DURATION", false, SUM},
-    {"TELAPSE", true, SUM},
+    {"TELAPSE", true, SUM},        {"IMPRHOW", false, MULTIPLE},
+    {"IMPRFILE", false, MULTIPLE}, {"IMPRDIST", false, LARGEST},
+    {"IMPRFIT", false, MULTIPLE},  {"IMPRAMP", false, MEAN},
+    {"IMPRAERR", false, LARGEST},
 };
 #define N_RULES (sizeof rules / sizeof *rules)
 _Static_assert(N_RULES <= HEADER_BLEND_KEYS, "room for every rule");

@@ -19,7 +19,7 @@ struct header_blend {
     struct header_blend_value {
         int n; /* exposures that have it */
         double sum, min, max;
-        char low[32], high[32]; /* texts: least and largest */
+        char low[72], high[72]; /* texts: least and largest */
     } values[HEADER_BLEND_KEYS];
 };
 

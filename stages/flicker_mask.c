@@ -4,11 +4,8 @@
 
 #include "common/data/dq.h"
 #include "common/data/fits_io.h"
+#include "stages/fixed_slits.h"
 #include "stages/flicker.h"
-
-/* Rows of the frame where the fixed slits are. Reference: jwst user documentation. */
-#define FIXED_SLITS_FIRST 922
-#define FIXED_SLITS_END 1116
 
 void flicker_mask_start(const struct exposure *e, bool science_regions, uint8_t *mask)
 {
