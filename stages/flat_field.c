@@ -62,6 +62,11 @@ static void apply(const struct job *job, size_t at, size_t n, const float *flat,
             err[i] = sqrtf(p + r);
         }
     }
+    for (size_t i = 0; i < n && e->var_background; i++) {
+        const float square = flat[i] * flat[i];
+        float *v = &e->var_background[at + i];
+        *v = job->inverse ? *v * square : *v / square;
+    }
     for (size_t i = 0; i < n; i++) {
         e->dq[at + i] |= dq[i];
     }
@@ -79,6 +84,9 @@ static void apply_none(const struct job *job, size_t at, size_t n)
     for (size_t i = at; i < at + n; i++) {
         e->sci[i] = e->err[i] = e->var_poisson[i] = e->var_rnoise[i] = NAN;
         e->var_flat[i] = job->inverse ? 0 : NAN;
+        if (e->var_background) {
+            e->var_background[i] = NAN;
+        }
         e->dq[i] |= DQ_DO_NOT_USE;
         if (job->kept) {
             job->kept->sci[i] = job->kept->err[i] = NAN;

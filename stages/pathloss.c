@@ -49,15 +49,16 @@ static void correct(const struct job *job, size_t at, size_t n)
     struct exposure *e = job->e;
     const float *loss = (job->is_point ? e->pathloss_ps : e->pathloss_un) + at;
     float *plane[2] = {e->sci + at, e->err + at};
-    float *variance[3] = {e->var_poisson + at, e->var_rnoise + at,
-                          e->var_flat ? e->var_flat + at : NULL};
+    float *variance[4] = {e->var_poisson + at, e->var_rnoise + at,
+                          e->var_flat ? e->var_flat + at : NULL,
+                          e->var_background ? e->var_background + at : NULL};
     for (int k = 0; k < 2; k++) {
         for (size_t i = 0; i < n; i++) {
             plane[k][i] = job->inverse ? plane[k][i] * loss[i] : plane[k][i] / loss[i];
         }
     }
-    for (int k = 0; k < 3 && variance[k]; k++) {
-        for (size_t i = 0; i < n; i++) {
+    for (int k = 0; k < 4; k++) {
+        for (size_t i = 0; i < n && variance[k]; i++) {
             float square = loss[i] * loss[i];
             variance[k][i] =
                 job->inverse ? variance[k][i] * square : variance[k][i] / square;

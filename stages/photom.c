@@ -66,6 +66,9 @@ static int some_rows(size_t piece, int thread, void *arg, struct err *err)
         if (e->var_flat) {
             scale(&e->var_flat[at], square, job->inverse);
         }
+        if (e->var_background) {
+            scale(&e->var_background[at], square, job->inverse);
+        }
     }
     return 0;
 }

@@ -138,7 +138,7 @@ void stage_progress(const struct stage_env *env, double share);
 
 /* The stages that are built. */
 extern const struct stage stage_assign_wcs, stage_clean_flicker_noise,
-    stage_imprint_subtract, stage_srctype, stage_flat_field, stage_pathloss,
-    stage_photom, stage_cube_build, stage_extract_1d;
+    stage_imprint_subtract, stage_bkg_subtract, stage_srctype, stage_flat_field,
+    stage_pathloss, stage_photom, stage_cube_build, stage_extract_1d;
 
 #endif

@@ -30,6 +30,7 @@ void exposure_free(struct exposure *e)
     free(e->var_poisson);
     free(e->var_rnoise);
     free(e->var_flat);
+    free(e->var_background);
     free(e->regions);
     free(e->wavelength);
     free(e->pathloss_ps);
@@ -64,7 +65,8 @@ static void put_nans(float *plane, size_t n, const uint8_t *bad)
 
 void exposure_match_nans(struct exposure *e)
 {
-    float *planes[] = {e->sci, e->err, e->var_poisson, e->var_rnoise, e->var_flat};
+    float *planes[] = {e->sci,        e->err,      e->var_poisson,
+                       e->var_rnoise, e->var_flat, e->var_background};
     const size_t n = exposure_pixels(e), n_planes = sizeof planes / sizeof *planes;
     uint8_t bad[RUN];
     for (size_t from = 0; from < n; from += RUN) {

@@ -56,13 +56,16 @@ struct exposure {
     float *sci, *err; /* unit: meta.bunit */
     uint32_t *dq;     /* enum dq_flag */
     float *var_poisson, *var_rnoise, *var_flat; /* unit squared */
-    uint8_t *regions; /* slice 1..30 of each pixel, 0 = none (assign_wcs) */
+    float
+        *var_background; /* unit squared: what of the variances is that of a background
+                              which other exposures share (bkg_subtract) */
+    uint8_t *regions;    /* slice 1..30 of each pixel, 0 = none (assign_wcs) */
     double
         *wavelength; /* um, double as the WCS gives it (flats are integrated over it);
                            NaN where regions is 0 (assign_wcs). Files hold floats. */
     float *pathloss_ps, *pathloss_un; /* corrections applied (pathloss) */
-    struct wcs *wcs;           /* one reference (assign_wcs) */
-    bool wavelength_corrected; /* barycentric correction is in the WCS */
+    struct wcs *wcs;                  /* one reference (assign_wcs) */
+    bool wavelength_corrected;        /* barycentric correction is in the WCS */
 };
 
 struct exposure *exposure_new(int nx, int ny, struct err *err); /* no planes yet */

@@ -89,6 +89,7 @@ static int read_planes(struct fits_in *f, struct exposure *e, const char *path,
         {"VAR_POISSON", true, &e->var_poisson},
         {"VAR_RNOISE", true, &e->var_rnoise},
         {"VAR_FLAT", false, &e->var_flat},
+        {"VAR_BKG", false, &e->var_background},
         {"PATHLOSS_PS", false, &e->pathloss_ps},
         {"PATHLOSS_UN", false, &e->pathloss_un},
     };
@@ -111,6 +112,8 @@ static int read_cube_planes(struct fits_in *f, struct exposure *e, const char *p
     int hdu;
     int code = read_floats(f, e, path, "SCI", true, &e->sci, err);
     code = code ? code : read_floats(f, e, path, "ERR", true, &e->err, err);
+    code = code ? code
+                : read_floats(f, e, path, "VAR_BKG", false, &e->var_background, err);
     code = code ? code : find_plane(f, e, path, "DQ", true, &hdu, err);
     code = code ? code : fits_in_uint32s(f, hdu, &e->dq, err);
     code = code ? code : find_plane(f, e, path, "REGIONS", true, &hdu, err);
@@ -319,6 +322,7 @@ static int write_planes(struct fits_out *f, const struct exposure *e,
     code = code ? code : write_float(f, "VAR_POISSON", NULL, axes, e->var_poisson, err);
     code = code ? code : write_float(f, "VAR_RNOISE", NULL, axes, e->var_rnoise, err);
     code = code ? code : write_float(f, "VAR_FLAT", NULL, axes, e->var_flat, err);
+    code = code ? code : write_float(f, "VAR_BKG", NULL, axes, e->var_background, err);
     if (!code && e->wavelength) {
         code = write_wavelength(f, e, axes, err);
     }

@@ -14,7 +14,8 @@
 
 /*
  * Read an exposure. Needed: primary header, SCI, ERR, DQ, VAR_POISSON, VAR_RNOISE, all of
- * one size; read where present: VAR_FLAT, REGIONS, WAVELENGTH, PATHLOSS_PS, PATHLOSS_UN.
+ * one size; read where present: VAR_FLAT, VAR_BKG, REGIONS, WAVELENGTH, PATHLOSS_PS,
+ * PATHLOSS_UN.
  * exposure_read_meta has been applied. ERR_INPUT names file, extension or keyword;
  * ERR_NODATA if SCI holds no finite pixel.
  * The caller frees with exposure_free.
@@ -22,7 +23,8 @@
 int exposure_read(const char *path, struct exposure **ret, struct err *err);
 
 /*
- * Of a calibrated exposure what a cube is made of: SCI, ERR, DQ and REGIONS, with NaN and
+ * Of a calibrated exposure what a cube is made of: SCI, ERR, DQ, REGIONS and, where it is,
+ * VAR_BKG, with NaN and
  * DO_NOT_USE together (exposure_match_nans over the variances too). The others are NULL.
  */
 int exposure_read_for_cube(const char *path, struct exposure **ret, struct err *err);
@@ -41,7 +43,7 @@ int exposure_read_headers_alone(const char *path, struct exposure **ret,
 
 /*
  * Write every plane that exists, in the peer's order: SCI ERR DQ REGIONS VAR_POISSON
- * VAR_RNOISE VAR_FLAT WAVELENGTH PATHLOSS_PS PATHLOSS_UN, then IFUD_PROVENANCE.
+ * VAR_RNOISE VAR_FLAT VAR_BKG WAVELENGTH PATHLOSS_PS PATHLOSS_UN, then IFUD_PROVENANCE.
  * path: a file that does not exist yet; filename: its final name, for FILENAME.
  */
 int exposure_write(const struct exposure *e, const char *path, const char *filename,
