@@ -118,26 +118,27 @@ static bool counts(const struct queue_member *m)
     return m->science && !m->superseded;
 }
 
+/* Whole items, as many as there is room for; of the others the number. */
 struct list {
-    char *text;
-    size_t size, at;
-    int n;
+    char text[150];
+    int n, left_out;
 };
 
 __attribute__((format(printf, 2, 3))) static void say(struct list *l, const char *fmt,
                                                       ...)
 {
-    l->n++;
-    if (l->n > 8) {
-        return; /* the sum is said at the end */
-    }
-    char item[160];
+    char item[sizeof l->text];
+    size_t at = strlen(l->text);
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(item, sizeof item, fmt, ap);
+    int n = vsnprintf(item, sizeof item, fmt, ap);
     va_end(ap);
-    int m = snprintf(l->text + l->at, l->size - l->at, "%s%s", l->at ? ", " : "", item);
-    l->at = l->at + (size_t)m < l->size ? l->at + (size_t)m : l->size - 1;
+    l->n++;
+    if (l->left_out || at + strlen(", ") + (size_t)n >= sizeof l->text) {
+        l->left_out++;
+    } else {
+        snprintf(l->text + at, sizeof l->text - at, "%s%s", at ? ", " : "", item);
+    }
 }
 
 /* What is known about a group before its spec3 is looked at. */
@@ -149,7 +150,6 @@ struct tally {
     bool news;   /* one of them is not read by the newest spec3 */
     double last; /* when anything happened */
     struct list pending, missing, failed;
-    char pending_text[400], missing_text[400], failed_text[400];
 };
 
 static int by_visit(const void *a, const void *b)
@@ -214,9 +214,6 @@ static void tally_member(const struct queue_member *m, struct tally *t)
 
 static void tally(const struct queue_group *g, struct tally *t)
 {
-    t->pending = (struct list){.text = t->pending_text, .size = sizeof t->pending_text};
-    t->missing = (struct list){.text = t->missing_text, .size = sizeof t->missing_text};
-    t->failed = (struct list){.text = t->failed_text, .size = sizeof t->failed_text};
     for (size_t i = 0; i < g->n_members; i++) {
         const struct queue_member *m = &g->members[i];
         if (counts(m)) {
@@ -236,11 +233,17 @@ static void tally(const struct queue_group *g, struct tally *t)
 
 static void say_waits(const struct tally *t, struct plan_step *ret)
 {
-    struct list all = {.text = ret->why, .size = sizeof ret->why};
     const struct list *parts[] = {&t->missing, &t->pending, &t->failed};
-    for (int i = 0; i < 3; i++) {
-        if (parts[i]->n) {
-            say(&all, "%.150s%s", parts[i]->text, parts[i]->n > 8 ? " and more" : "");
+    size_t at = 0;
+    for (int i = 0; i < 3; i++) { /* 3 * 170 bytes: there is room for all */
+        const struct list *l = parts[i];
+        char more[20] = "";
+        if (l->left_out) {
+            snprintf(more, sizeof more, " and %d more", l->left_out);
+        }
+        if (l->n) {
+            at += (size_t)snprintf(ret->why + at, sizeof ret->why - at, "%s%s%s",
+                                   at ? ", " : "", l->text, more);
         }
     }
     if (!t->pending.n && t->n_done) {

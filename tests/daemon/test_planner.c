@@ -185,6 +185,24 @@ START_TEST(test_planner_waits_for_what_is_missing)
 }
 END_TEST
 
+/* Of a long list as many whole items as there is room for, and the number of others. */
+START_TEST(test_planner_a_long_list_ends_with_a_number)
+{
+    for (int dither = 1; dither <= 12; dither++) {
+        struct queue_exposure e = exposure(dither, "NRS1", "science");
+        e.pattern_total = 12;
+        accept(&e);
+    }
+    ck_assert_str_eq(
+        plan(),
+        "dither 1 NRS2, dither 2 NRS2, dither 3 NRS2, dither 4 NRS2, "
+        "dither 5 NRS2, dither 6 NRS2, dither 7 NRS2, dither 8 NRS2, "
+        "dither 9 NRS2, dither 10 NRS2 and 2 more, dither 1 NRS1 (to be reduced), "
+        "dither 2 NRS1 (to be reduced), dither 3 NRS1 (to be reduced), "
+        "dither 4 NRS1 (to be reduced) and 8 more");
+}
+END_TEST
+
 START_TEST(test_planner_spec3_when_complete_in_order)
 {
     full_group();
@@ -454,6 +472,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_planner_a_spec2_per_science_exposure);
     tcase_add_test(t, test_planner_waits_for_what_is_missing);
+    tcase_add_test(t, test_planner_a_long_list_ends_with_a_number);
     tcase_add_test(t, test_planner_spec3_when_complete_in_order);
     tcase_add_test(t, test_planner_incomplete_group_goes_when_quiet);
     tcase_add_test(t, test_planner_is_not_quiet_while_a_member_is_pending);
