@@ -47,8 +47,7 @@ bool asdf_is_null(const struct asdf_node *node);
 /*
  * A numeric array as doubles: core/ndarray (inline or block, any endianness and
  * numeric datatype, zlib / lz4 blocks), a quantity of one, or a plain nested sequence
- * (null is NaN). Records whose fields are all numeric have the fields as the last axis.
- * shape: up to 4 axes, slowest first. The caller frees *ret_values with free().
+ * (null is NaN). shape: up to 4 axes, slowest first. The caller frees values with free().
  * A structured array (datatype: a list of numeric fields, each with its own byteorder,
  * as in ifuslicer's data) gets its fields as one more, last axis: shape [30] of 5 fields
  * reads as [30][5].
@@ -60,10 +59,6 @@ struct asdf_array {
     double *values;
 };
 int asdf_array(const struct asdf_node *node, struct asdf_array *ret, struct err *err);
-
-/* One numeric field (column) of an array of records, such as "XC" of ifuslicer's data. */
-int asdf_array_field(const struct asdf_node *node, const char *field,
-                     struct asdf_array *ret, struct err *err);
 
 /*
  * Compile the transform at `node` (any of the transform tags; see transform_asdf.c).

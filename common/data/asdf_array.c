@@ -173,49 +173,66 @@ static int inline_array(const struct asdf_node *node, bool single,
 
 /* ---- in a block ---- */
 
-struct layout {
+/* Numbers of one kind: the elements themselves, or one field of each. */
+struct column {
     struct datatype type;
+    size_t skip; /* bytes from the begin of the element */
+};
+
+struct layout {
+    struct column columns[MAX_FIELDS];
+    size_t n_columns;
     size_t item;                /* bytes from one element to the next */
-    size_t skip;                /* from the element to the number (records) */
     size_t offset;              /* of the first element in the block */
     long long stride[MAX_AXES]; /* bytes */
 };
 
-/* The size of one record, and where `field` stands in it. */
-static int record(const struct asdf_node *node, const struct asdf_node *list,
-                  bool big_endian, const char *field, struct layout *l, struct err *err)
+/* The fields of records, one after another. */
+static int read_fields(const struct asdf_node *node, const struct asdf_node *fields,
+                       bool big_endian, struct layout *l, struct err *err)
 {
-    bool found = false;
-
-    l->item = 0;
-    for (size_t i = 0; i < asdf_count(list); i++) {
-        const struct asdf_node *x = asdf_item(list, i);
-        const struct asdf_node *dt = asdf_is_mapping(x) ? asdf_get(x, "datatype") : x;
+    l->n_columns = asdf_count(fields);
+    if (l->n_columns > MAX_FIELDS) {
+        return asdf_error(node, err, "records of %zu fields; at most %d are read",
+                          l->n_columns, MAX_FIELDS);
+    }
+    for (size_t i = 0; i < l->n_columns; i++) {
+        const struct asdf_node *x = asdf_item(fields, i);
         const char *name = "", *type_name = "";
-        struct datatype type = {0};
-        long long width;
+        struct column *c = &l->columns[i];
 
         asdf_string(asdf_get(x, "name"), &name);
-        if (asdf_is_sequence(dt) && asdf_string(asdf_item(dt, 0), &type_name) &&
-            asdf_int(asdf_item(dt, 1), &width) && width > 0 && width < 1 << 20 &&
-            (strcmp(type_name, "ascii") == 0 || strcmp(type_name, "ucs4") == 0)) {
-            type.size = (size_t)width * (type_name[0] == 'u' ? 4 : 1);
-        } else if (!asdf_string(dt, &type_name) || !datatype_find(type_name, &type)) {
-            return asdf_error(node, err, "field %zu '%s': its datatype is not known", i,
-                              name);
+        if (!asdf_string(asdf_get(x, "datatype"), &type_name) ||
+            !datatype_find(type_name, &c->type)) {
+            return asdf_error(node, err, "field %zu '%s' is not numeric", i, name);
         }
         if (asdf_get(x, "shape") != NULL && asdf_count(asdf_get(x, "shape")) > 0) {
             return asdf_error(node, err, "field '%s' is an array in itself", name);
         }
-        type.big_endian = is_big(asdf_get(x, "byteorder"), big_endian);
-        if (strcmp(name, field) == 0 && type.kind != '\0') {
-            l->type = type;
-            l->skip = l->item;
-            found = true;
-        }
-        l->item += type.size;
+        c->type.big_endian = is_big(asdf_get(x, "byteorder"), big_endian);
+        c->skip = l->item;
+        l->item += c->type.size;
     }
-    return found ? 0 : asdf_error(node, err, "no numeric field '%s'", field);
+    return 0;
+}
+
+static int read_datatype(const struct asdf_node *node, const struct asdf_node *fields,
+                         struct layout *l, struct err *err)
+{
+    const bool big_endian = is_big(asdf_get(node, "byteorder"), false);
+    struct datatype *type = &l->columns[0].type;
+    const char *name = "?";
+
+    if (fields != NULL) {
+        return read_fields(node, fields, big_endian, l, err);
+    }
+    if (!asdf_string(asdf_get(node, "datatype"), &name) || !datatype_find(name, type)) {
+        return asdf_error(node, err, "datatype '%s' is not numeric", name);
+    }
+    type->big_endian = big_endian;
+    l->n_columns = 1;
+    l->item = type->size;
+    return 0;
 }
 
 /* Shape, with * as the first axis of a streamed array. */
@@ -285,29 +302,28 @@ static int read_strides(const struct asdf_node *node, size_t n_bytes, struct lay
     return 0;
 }
 
-static void fill(const unsigned char *p, const struct layout *l,
+/* One column of all elements, beside the other columns. */
+static void fill(const unsigned char *p, const struct layout *l, const struct column *c,
                  const struct asdf_array *a, int axis, double **to)
 {
     if (axis == a->n_axes) {
-        *(*to)++ = number(p + l->skip, &l->type);
+        **to = number(p + c->skip, &c->type);
+        *to += l->n_columns;
         return;
     }
     for (size_t i = 0; i < a->shape[axis]; i++) {
-        fill(p + (long long)i * l->stride[axis], l, a, axis + 1, to);
+        fill(p + (long long)i * l->stride[axis], l, c, a, axis + 1, to);
     }
 }
 
-static int block_array(const struct asdf_node *node, const char *field,
+static int block_array(const struct asdf_node *node, const struct asdf_node *fields,
                        struct asdf_array *ret, struct err *err)
 {
     const struct asdf *file = node->file;
-    const struct asdf_node *dt = asdf_get(node, "datatype");
-    const bool big_endian = is_big(asdf_get(node, "byteorder"), false);
     struct asdf_array a = {0};
     struct layout l = {0};
     const unsigned char *bytes;
     unsigned char *owned = NULL;
-    const char *name = "?";
     long long source, offset = 0;
     size_t n_bytes;
     int rc;
@@ -322,17 +338,9 @@ static int block_array(const struct asdf_node *node, const char *field,
         return asdf_error(node, err, "block %lld of %zu blocks", source,
                           file->n_blocks);
     }
-    if (field != NULL) {
-        rc = record(node, dt, big_endian, field, &l, err);
-        if (rc != 0) {
-            return rc;
-        }
-    } else if (!asdf_string(dt, &name) || !datatype_find(name, &l.type)) {
-        return asdf_error(node, err, "datatype '%s' is not numeric",
-                          asdf_is_sequence(dt) ? "record" : name);
-    } else {
-        l.type.big_endian = big_endian;
-        l.item = l.type.size;
+    rc = read_datatype(node, fields, &l, err);
+    if (rc != 0) {
+        return rc;
     }
     rc = asdf_block_data(file, (size_t)source, &bytes, &n_bytes, &owned, err);
     if (rc != 0) {
@@ -346,14 +354,21 @@ static int block_array(const struct asdf_node *node, const char *field,
     l.offset = (size_t)offset;
     rc = rc != 0 ? rc : read_shape(node, n_bytes, &l, &a, err);
     rc = rc != 0 ? rc : read_strides(node, n_bytes, &l, &a, err);
-    if (rc == 0 && !(a.values = mem_alloc(a.n, sizeof(double), err))) {
+    if (rc == 0 && fields != NULL && a.n_axes == MAX_AXES) {
+        rc = asdf_error(node, err, "records in more than %d axes", MAX_AXES - 1);
+    }
+    if (rc == 0 && !(a.values = mem_alloc(a.n, l.n_columns * sizeof(double), err))) {
         rc = ERR_NOMEM;
     }
     if (rc == 0) {
-        double *to = a.values;
+        for (size_t k = 0; k < l.n_columns && a.n > 0; k++) {
+            double *to = a.values + k;
 
-        if (a.n > 0) {
-            fill(bytes + l.offset, &l, &a, 0, &to);
+            fill(bytes + l.offset, &l, &l.columns[k], &a, 0, &to);
+        }
+        if (fields != NULL) {
+            a.shape[a.n_axes++] = l.n_columns;
+            a.n *= l.n_columns;
         }
         *ret = a;
     }
@@ -361,91 +376,28 @@ static int block_array(const struct asdf_node *node, const char *field,
     return rc;
 }
 
-/* Every field of an array of records, the fields as the last axis. */
-static int record_array(const struct asdf_node *node, const struct asdf_node *fields,
-                        struct asdf_array *ret, struct err *err)
-{
-    size_t n_fields = asdf_count(fields);
-    struct asdf_array all = {0};
-    int rc = 0;
-
-    if (n_fields > MAX_FIELDS) {
-        return asdf_error(node, err, "records of %zu fields; at most %d are read",
-                          n_fields, MAX_FIELDS);
-    }
-    for (size_t k = 0; k < n_fields && rc == 0; k++) {
-        struct asdf_array one = {0};
-        const char *name = "";
-
-        asdf_string(asdf_get(asdf_item(fields, k), "name"), &name);
-        rc = block_array(node, name, &one, err);
-        if (rc == 0 && k == 0) {
-            size_t n;
-
-            if (one.n_axes >= MAX_AXES || mem_mul(one.n, n_fields, &n) != 0) {
-                rc = asdf_error(node, err, "an array of records with too many axes");
-            } else if (!(all.values = mem_alloc(n, sizeof(double), err))) {
-                rc = ERR_NOMEM;
-            } else {
-                memcpy(all.shape, one.shape, sizeof all.shape);
-                all.shape[one.n_axes] = n_fields;
-                all.n_axes = one.n_axes + 1;
-                all.n = n;
-            }
-        }
-        for (size_t i = 0; rc == 0 && i < one.n; i++) {
-            all.values[i * n_fields + k] = one.values[i];
-        }
-        free(one.values);
-    }
-    if (rc != 0) {
-        free(all.values);
-        return rc;
-    }
-    *ret = all;
-    return 0;
-}
-
-/* One field of records that stand in the tree: [[1, 2.5], [2, 3.5]]. */
-static int inline_field(const struct asdf_node *node, const char *field,
-                        struct asdf_array *ret, struct err *err)
-{
-    const struct asdf_node *fields = asdf_get(node, "datatype");
-    struct asdf_array all = {0};
-    size_t column = 0, n = asdf_count(fields);
-    const char *name = "";
-
-    while (column < n &&
-           (!asdf_string(asdf_get(asdf_item(fields, column), "name"), &name) ||
-            strcmp(name, field) != 0)) {
-        column++;
-    }
-    if (!asdf_is_sequence(fields) || column == n) {
-        return asdf_error(node, err, "no numeric field '%s'", field);
-    }
-    int rc = inline_array(asdf_get(node, "data"), false, &all, err);
-    if (rc != 0) {
-        return rc;
-    }
-    if (all.n_axes < 2 || all.shape[all.n_axes - 1] != n) {
-        free(all.values);
-        return asdf_error(node, err,
-                          "its rows do not have the %zu fields of its datatype", n);
-    }
-    all.n_axes--;
-    all.n /= n;
-    for (size_t i = 0; i < all.n; i++) {
-        all.values[i] = all.values[i * n + column];
-    }
-    *ret = all;
-    return 0;
-}
-
-static int array(const struct asdf_node *node, const char *field,
-                 struct asdf_array *ret, struct err *err)
+/* In the tree; the rows of records are [1, 2.5], [2, 3.5]. */
+static int tree_array(const struct asdf_node *node, const struct asdf_node *fields,
+                      struct asdf_array *ret, struct err *err)
 {
     const char *name;
+    const bool single =
+        asdf_string(asdf_get(node, "datatype"), &name) && strcmp(name, "float32") == 0;
+    int rc = inline_array(asdf_get(node, "data"), single, ret, err);
 
+    if (rc == 0 && fields != NULL &&
+        (ret->n_axes < 2 || ret->shape[ret->n_axes - 1] != asdf_count(fields))) {
+        free(ret->values);
+        *ret = (struct asdf_array){0};
+        rc =
+            asdf_error(node, err, "its rows do not have the %zu fields of its datatype",
+                       asdf_count(fields));
+    }
+    return rc;
+}
+
+int asdf_array(const struct asdf_node *node, struct asdf_array *ret, struct err *err)
+{
     if (node == NULL) {
         return err_set(err, ERR_BUG, "asdf_array: no node");
     }
@@ -461,81 +413,18 @@ static int array(const struct asdf_node *node, const char *field,
                           node->tag);
     }
     if (!asdf_is_mapping(node)) {
-        return field == NULL ? inline_array(node, false, ret, err)
-                             : asdf_error(node, err, "it is not an array of records");
+        return inline_array(node, false, ret, err);
     }
     if (asdf_get(node, "mask") != NULL) {
         return asdf_error(node, err, "masked arrays are not read");
     }
-    if (asdf_get(node, "data") == NULL) {
-        const struct asdf_node *fields = asdf_get(node, "datatype");
+    const struct asdf_node *fields = asdf_get(node, "datatype");
 
-        return field == NULL && asdf_is_sequence(fields) && asdf_count(fields) > 0 &&
-                       asdf_is_mapping(asdf_item(fields, 0))
-                   ? record_array(node, fields, ret, err)
-                   : block_array(node, field, ret, err);
+    if (!asdf_is_sequence(fields)) {
+        fields = NULL;
+    } else if (asdf_count(fields) == 0) {
+        return asdf_error(node, err, "its records have no fields");
     }
-    if (field != NULL) {
-        return inline_field(node, field, ret, err);
-    }
-    return inline_array(asdf_get(node, "data"),
-                        asdf_string(asdf_get(node, "datatype"), &name) &&
-                            strcmp(name, "float32") == 0,
-                        ret, err);
-}
-
-/* All fields of records, as one more, last axis. */
-static int records(const struct asdf_node *node, const struct asdf_node *fields,
-                   struct asdf_array *ret, struct err *err)
-{
-    const size_t n_fields = asdf_count(fields);
-    struct asdf_array all = {0};
-    int rc = n_fields > 0 ? 0 : asdf_error(node, err, "its records have no fields");
-
-    for (size_t k = 0; k < n_fields && rc == 0; k++) {
-        struct asdf_array one = {0};
-        const char *name = NULL;
-
-        asdf_string(asdf_get(asdf_item(fields, k), "name"), &name);
-        rc = name != NULL ? array(node, name, &one, err)
-                          : asdf_error(node, err, "field %zu has no name", k);
-        if (rc == 0 && k == 0) {
-            all = one;
-            all.values = mem_calloc(one.n, n_fields * sizeof(double), err);
-            rc = all.values != NULL ? 0 : ERR_NOMEM;
-            if (rc == 0 && one.n_axes == MAX_AXES) {
-                rc =
-                    asdf_error(node, err, "records in more than %d axes", MAX_AXES - 1);
-            }
-        }
-        for (size_t i = 0; i < one.n && rc == 0; i++) {
-            all.values[i * n_fields + k] = one.values[i];
-        }
-        free(one.values);
-    }
-    if (rc != 0) {
-        free(all.values);
-        return rc;
-    }
-    all.shape[all.n_axes++] = n_fields;
-    all.n *= n_fields;
-    *ret = all;
-    return 0;
-}
-
-int asdf_array(const struct asdf_node *node, struct asdf_array *ret, struct err *err)
-{
-    const struct asdf_node *fields =
-        node != NULL && asdf_is_mapping(node) ? asdf_get(node, "datatype") : NULL;
-
-    if (fields != NULL && asdf_is_sequence(fields)) {
-        return records(node, fields, ret, err);
-    }
-    return array(node, NULL, ret, err);
-}
-
-int asdf_array_field(const struct asdf_node *node, const char *field,
-                     struct asdf_array *ret, struct err *err)
-{
-    return array(node, field, ret, err);
+    return asdf_get(node, "data") != NULL ? tree_array(node, fields, ret, err)
+                                          : block_array(node, fields, ret, err);
 }

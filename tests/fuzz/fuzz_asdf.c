@@ -74,9 +74,6 @@ static void look_at(const struct asdf_node *node)
         if (!asdf_array(node, &a, &err)) {
             free(a.values);
         }
-        if (!asdf_array_field(node, "XC", &a, &err)) {
-            free(a.values);
-        }
     }
     if (asdf_is_mapping(node) && strstr(asdf_tag(node), "tag:") &&
         n_transforms++ < MAX_TRANSFORMS) {
