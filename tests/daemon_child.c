@@ -8,24 +8,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "cli/ctl_client.h"
 #include "tests/support.h"
 
 #define PATIENCE 30.0
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void beat(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-}
 
 void daemon_child_show_log(const struct daemon_child *d)
 {
@@ -104,7 +91,7 @@ void daemon_child_launch(struct daemon_child *d)
 
 void daemon_child_start(struct daemon_child *d)
 {
-    double end = seconds() + PATIENCE;
+    double end = support_seconds() + PATIENCE;
     int status;
     daemon_child_launch(d);
     for (;;) {
@@ -115,19 +102,19 @@ void daemon_child_start(struct daemon_child *d)
         }
         daemon_child_need(d, !daemon_child_died(d, &status),
                           "ifud ended with status %d", status);
-        daemon_child_need(d, seconds() < end, "ifud does not answer");
-        beat();
+        daemon_child_need(d, support_seconds() < end, "ifud does not answer");
+        support_beat();
     }
 }
 
 void daemon_child_stop(struct daemon_child *d)
 {
     int status = -1;
-    double end = seconds() + PATIENCE;
+    double end = support_seconds() + PATIENCE;
     ck_assert_int_eq(kill(d->pid, SIGTERM), 0);
     while (!daemon_child_died(d, &status)) {
-        daemon_child_need(d, seconds() < end, "ifud does not end on SIGTERM");
-        beat();
+        daemon_child_need(d, support_seconds() < end, "ifud does not end on SIGTERM");
+        support_beat();
     }
     daemon_child_need(d, WIFEXITED(status) && WEXITSTATUS(status) == 0,
                       "ifud ended with status %x", (unsigned)status);
@@ -191,10 +178,10 @@ long daemon_child_number(const struct daemon_child *d, const char *key)
 
 void daemon_child_until(const struct daemon_child *d, const char *key, long n)
 {
-    double end = seconds() + PATIENCE;
+    double end = support_seconds() + PATIENCE;
     long is;
     while ((is = daemon_child_number(d, key)) < n) {
-        daemon_child_need(d, seconds() < end, "%s is %ld, not %ld", key, is, n);
-        beat();
+        daemon_child_need(d, support_seconds() < end, "%s is %ld, not %ld", key, is, n);
+        support_beat();
     }
 }

@@ -9,6 +9,20 @@
  * Helpers for tests. Every failure ends the test with a message.
  */
 
+/* A clock that is not set, in s; and a pause of 10 ms between two looks. */
+double support_seconds(void);
+void support_beat(void);
+
+/* Look until the condition holds; after `patience` s fail with the message. */
+#define support_until(condition, patience, ...)                                        \
+    do {                                                                               \
+        double support_end = support_seconds() + (patience);                           \
+        while (!(condition)) {                                                         \
+            ck_assert_msg(support_seconds() < support_end, __VA_ARGS__);               \
+            support_beat();                                                            \
+        }                                                                              \
+    } while (0)
+
 /* Run the suite and free it; returns what main returns. */
 int support_run(Suite *s);
 

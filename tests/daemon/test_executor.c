@@ -23,11 +23,6 @@ static void on_wake(void *user)
     }
 }
 
-static void pause_ms(long ms)
-{
-    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
-}
-
 /* A recipe of four stages; a stage waits for `go` or for its cancellation. */
 static int fake_run(struct job *job, struct references *refs, struct par *par,
                     const atomic_bool *cancel, const struct job_events *events,
@@ -48,7 +43,7 @@ static int fake_run(struct job *job, struct references *refs, struct par *par,
         events->stage(events->user, name, i, 4, 0.0);
         bool deaf = !strcmp(job->recipe, "deaf");
         while (!atomic_load(&go) && (deaf || !atomic_load(cancel))) {
-            pause_ms(1);
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         }
         if (atomic_load(cancel)) {
             code = err_set(e, ERR_CANCELLED, "cancelled in %s", name);
@@ -131,9 +126,7 @@ START_TEST(test_executor_runs_jobs_at_the_same_time)
     start(7, "spec2");
     start(8, "spec2");
     ck_assert_int_eq(executor_idle(ex), 0);
-    while (atomic_load(&most) < 2) {
-        pause_ms(1);
-    }
+    support_until(atomic_load(&most) == 2, 20, "they do not run at the same time");
     atomic_store(&go, 1);
     size_t n = 2;
     loop_until(&loop, reported, &n);

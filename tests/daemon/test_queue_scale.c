@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "daemon/plan.h"
 #include "daemon/queue_sql.h"
@@ -29,13 +28,6 @@ static void teardown(void)
 {
     queue_close(q);
     support_remove(folder);
-}
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static long scale(void)
@@ -99,10 +91,10 @@ START_TEST(test_queue_scale_accepting_does_not_load_the_group)
     queue_close(q);
     support_remove(folder);
     setup();
-    double begin = seconds();
+    double begin = support_seconds();
     long many = fill(scale(), true);
     fprintf(stderr, "%ld exposures of one group: %.0f a second, %ld steps the last\n",
-            scale(), (double)scale() / (seconds() - begin), many);
+            scale(), (double)scale() / (support_seconds() - begin), many);
     ck_assert_msg(many < few + few / 2, "%ld steps with few, %ld with many", few, many);
 }
 END_TEST
@@ -116,10 +108,10 @@ START_TEST(test_queue_scale_a_huge_group_is_planned_in_linear_time)
         setup();
         fill(k ? scale() : scale() / 4, true);
         steps();
-        double begin = seconds();
+        double begin = support_seconds();
         kit_plan(q, 1e6, 1e9);
         fprintf(stderr, "planning a group of %ld: %.0f ms\n", k ? scale() : scale() / 4,
-                1e3 * (seconds() - begin));
+                1e3 * (support_seconds() - begin));
         cost[k] = steps();
     }
     /* four times the exposures, four times the work and a little */
@@ -182,20 +174,20 @@ START_TEST(test_queue_scale_status_costs_the_same)
     support_remove(folder);
     setup();
     size_t empty = resident();
-    double begin = seconds();
+    double begin = support_seconds();
     fill(scale(), false);
     kit_plan(q, 1e6, 1e9);
     fprintf(stderr, "%ld exposures of %ld groups: %.0f a second with planning\n",
-            scale(), scale() / 8, (double)scale() / (seconds() - begin));
+            scale(), scale() / 8, (double)scale() / (support_seconds() - begin));
     ask(true);
     steps();
-    begin = seconds();
+    begin = support_seconds();
     ask(false);
-    double status = seconds() - begin;
+    double status = support_seconds() - begin;
     long many = steps();
-    begin = seconds();
+    begin = support_seconds();
     ask(true);
-    double next = seconds() - begin - status;
+    double next = support_seconds() - begin - status;
     size_t grown = resident() > empty ? resident() - empty : 0;
     fprintf(stderr, "status %.2f ms, next job %.2f ms, %zu MB grown\n", 1e3 * status,
             1e3 * next, grown >> 20);

@@ -1,5 +1,6 @@
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -270,12 +271,16 @@ END_TEST
 
 /* ---- cache ------------------------------------------------------------------------ */
 
-static atomic_int n_loads, n_alive;
+static atomic_int n_loads, n_alive, n_asked;
+static int n_askers;
 
+/* It is not done before all have asked. */
 static int slow_load(const char *path, void **ret, size_t *bytes, struct err *err)
 {
     atomic_fetch_add(&n_loads, 1);
-    usleep(20000);
+    while (atomic_load(&n_asked) < n_askers) {
+        sched_yield();
+    }
     if (strstr(path, "bad")) {
         return err_set(err, ERR_REFERENCE, "%s: broken", path);
     }
@@ -306,6 +311,7 @@ static void *ask(void *arg)
     struct reference *ref = NULL;
     const void *object = NULL;
     struct err err = {0};
+    atomic_fetch_add(&n_asked, 1);
     a->code =
         reference_cache_get(a->cache, &slow, a->path, "hash", &ref, &object, &err);
     if (!a->code && strcmp(object, a->path)) {
@@ -320,6 +326,8 @@ static void ask_from_many(struct reference_cache *cache, const char *path, int w
 {
     pthread_t threads[16];
     struct ask asks[16];
+    atomic_store(&n_asked, 0);
+    n_askers = 16;
     for (int i = 0; i < 16; i++) {
         asks[i] = (struct ask){.cache = cache, .path = path};
         ck_assert_int_eq(pthread_create(&threads[i], NULL, ask, &asks[i]), 0);

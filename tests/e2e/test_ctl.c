@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "cli/ctl_client.h"
 #include "tests/daemon_child.h"
@@ -41,6 +40,14 @@ static char *slurp(const char *path)
 {
     size_t n;
     return support_read_file(path, &n);
+}
+
+static bool holds(const char *path, const char *word)
+{
+    char *text = access(path, R_OK) ? strdup("") : slurp(path);
+    bool found = strstr(text, word) != NULL;
+    free(text);
+    return found;
 }
 
 /* Run ifuctl with these words (split at spaces); its exit status. */
@@ -272,17 +279,10 @@ START_TEST(test_ctl_events_follow)
         execl(bin, bin, "--config", d.config, "events", "--follow", (char *)NULL);
         _exit(127);
     }
-    bool found = false;
     expect(0, "hold " BASE(1) " --reason follow-me");
-    for (int i = 0; i < 1000 && !found; i++) { /* at most 20 s */
-        char *text = access(out, R_OK) ? strdup("") : slurp(out);
-        found = strstr(text, "follow-me") != NULL;
-        free(text);
-        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-    }
+    support_until(holds(out, "follow-me"), 20, "it does not follow");
     kill(pid, SIGTERM);
     waitpid(pid, NULL, 0);
-    ck_assert(found);
     daemon_child_stop(&d);
 }
 END_TEST

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include "tests/daemon_child.h"
 #include "tests/support.h"
@@ -77,10 +76,8 @@ static bool mentions(const char *list, const char *key, const char *word)
 /* What the planner finds out comes with the next tick. */
 static void until_mentions(const char *list, const char *key, const char *word)
 {
-    for (int i = 0; i < 1000 && !mentions(list, key, word); i++) { /* at most 20 s */
-        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-    }
-    ck_assert_msg(mentions(list, key, word), "no '%s' in %s of %s", word, key, list);
+    support_until(mentions(list, key, word), 20, "no '%s' in %s of %s", word, key,
+                  list);
 }
 
 /* Has the job that needs attention been tried n times? */

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "common/base/sha256.h"
 #include "tests/daemon_child.h"
@@ -26,13 +25,6 @@ static struct daemon_child d;
 static int manager = -1;   /* our end of NOTIFY_SOCKET */
 static char said[1 << 16]; /* all that came, one datagram per line group */
 static size_t n_said;
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void start_with(const char *extra)
 {
@@ -73,11 +65,7 @@ static bool logged(const char *words)
 
 static void until_logged(const char *words)
 {
-    double end = seconds() + PATIENCE;
-    while (!logged(words)) {
-        ck_assert_msg(seconds() < end, "the log does not say: %s", words);
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-    }
+    support_until(logged(words), PATIENCE, "the log does not say: %s", words);
 }
 
 /* ---- the manager ---- */
@@ -113,10 +101,11 @@ static bool hear(double wait)
 /* Until `words` came after what was said up to *from; moves *from behind them. */
 static void until_said(const char *words, size_t *from)
 {
-    double end = seconds() + PATIENCE;
+    double end = support_seconds() + PATIENCE;
     const char *at;
     while (!(at = strstr(said + *from, words))) {
-        ck_assert_msg(seconds() < end, "not said: %s\nonly:\n%s", words, said + *from);
+        ck_assert_msg(support_seconds() < end, "not said: %s\nonly:\n%s", words,
+                      said + *from);
         hear(0.1);
     }
     *from = (size_t)(at - said) + strlen(words);
@@ -125,10 +114,10 @@ static void until_said(const char *words, size_t *from)
 /* No WATCHDOG=1 for `wait` seconds. */
 static bool silent(double wait)
 {
-    double end = seconds() + wait;
+    double end = support_seconds() + wait;
     size_t from = n_said;
-    while (seconds() < end) {
-        hear(end - seconds());
+    while (support_seconds() < end) {
+        hear(end - support_seconds());
     }
     return !strstr(said + from, "WATCHDOG=1");
 }
@@ -137,12 +126,7 @@ static bool silent(double wait)
 static int ended(void)
 {
     int status = -1;
-    double end = seconds() + PATIENCE;
-    while (waitpid(d.pid, &status, WNOHANG) != d.pid) {
-        ck_assert_msg(seconds() < end, "ifud does not end");
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-    }
-    d.pid = 0;
+    support_until(daemon_child_died(&d, &status), PATIENCE, "ifud does not end");
     return status;
 }
 
@@ -284,9 +268,9 @@ START_TEST(test_lifecycle_stalled_loop_is_silent)
     until_said("WATCHDOG=1", &from);
     drop(1, NULL);
     until_logged("accepted");
-    double end = seconds() + PATIENCE;
+    double end = support_seconds() + PATIENCE;
     while (!silent(1.0)) {
-        ck_assert_msg(seconds() < end, "the loop does not hang");
+        ck_assert_msg(support_seconds() < end, "the loop does not hang");
     }
     ck_assert_int_eq(kill(d.pid, SIGABRT), 0);
     int status = ended();
@@ -305,10 +289,10 @@ START_TEST(test_lifecycle_stop_is_bounded)
     start_with("\"stop_seconds\": 0.3, \"job_grace_seconds\": 0.5");
     manage(NULL);
     start_hanging();
-    double begin = seconds();
+    double begin = support_seconds();
     ck_assert_int_eq(kill(d.pid, SIGTERM), 0);
     int status = ended();
-    double took = seconds() - begin;
+    double took = support_seconds() - begin;
     ck_assert_msg(took >= 0.8 && took < 10, "%g s", took);
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
     ck_assert(logged("did not stop"));
@@ -332,10 +316,10 @@ START_TEST(test_lifecycle_stop_kills_a_process_that_hangs)
     daemon_child_start(&d);
     no_poison();
     until_logged("started, attempt 1");
-    double begin = seconds();
+    double begin = support_seconds();
     ck_assert_int_eq(kill(d.pid, SIGTERM), 0);
     int status = ended();
-    ck_assert_double_lt(seconds() - begin, 10);
+    ck_assert_double_lt(support_seconds() - begin, 10);
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
     ck_assert(logged("stopped, will run again"));
     daemon_child_start(&d);
@@ -487,11 +471,7 @@ START_TEST(test_lifecycle_log_file_is_rotated)
     daemon_child_start(&d);
     ck_assert_int_eq(rename(path, old), 0);
     ck_assert_int_eq(kill(d.pid, SIGUSR1), 0);
-    double end = seconds() + PATIENCE;
-    while (access(path, R_OK)) {
-        ck_assert_msg(seconds() < end, "no new log");
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-    }
+    support_until(access(path, R_OK) == 0, PATIENCE, "no new log");
     drop(1, NULL);
     daemon_child_until(&d, "exposures.accepted", 1);
     daemon_child_stop(&d);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "cli/ctl_client.h"
 #include "daemon/queue.h"
@@ -38,13 +37,6 @@ static const struct poison {
 enum { POISONS = sizeof poisons / sizeof *poisons };
 
 static struct daemon_child d;
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void teardown(void)
 {
@@ -103,18 +95,19 @@ static long jobs_in(const char *state)
 static int live(void)
 {
     int deaths = 0, status;
-    double end = seconds() + PATIENCE;
+    double end = support_seconds() + PATIENCE;
     daemon_child_launch(&d);
     while (jobs_in("done") < GOOD ||
            jobs_in("quarantined") + jobs_in("held") < POISONS) {
-        daemon_child_need(&d, seconds() < end, "not all jobs came to their end");
+        daemon_child_need(&d, support_seconds() < end,
+                          "not all jobs came to their end");
         if (daemon_child_died(&d, &status)) {
             daemon_child_need(&d, WIFSIGNALED(status), "the daemon gave up: status %x",
                               (unsigned)status);
             deaths++;
             daemon_child_launch(&d);
         }
-        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        support_beat();
     }
     daemon_child_stop(&d);
     unsetenv("LD_PRELOAD");

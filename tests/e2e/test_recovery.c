@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "tests/daemon_child.h"
 #include "tests/e2e/programs.h"
@@ -22,13 +21,6 @@
 #define PATIENCE 60.0
 
 static struct daemon_child d;
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void setup_with(const char *extra)
 {
@@ -72,23 +64,14 @@ static bool runs_at(const char *job, const char *stage)
 
 static void until_runs_at(const char *job, const char *stage)
 {
-    double end = seconds() + PATIENCE;
-    while (!runs_at(job, stage)) {
-        ck_assert_msg(seconds() < end, "%s is not at %s", job, stage);
-        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-    }
+    support_until(runs_at(job, stage), PATIENCE, "%s is not at %s", job, stage);
 }
 
 /* The daemon dies of this signal by itself. */
 static void until_death(int number)
 {
-    double end = seconds() + PATIENCE;
     int status = 0;
-    while (waitpid(d.pid, &status, WNOHANG) != d.pid) {
-        ck_assert_msg(seconds() < end, "ifud lives on");
-        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-    }
-    d.pid = 0;
+    support_until(daemon_child_died(&d, &status), PATIENCE, "ifud lives on");
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == number, "status %x",
                   (unsigned)status);
 }

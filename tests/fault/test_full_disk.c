@@ -16,7 +16,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tests/fault/tree.h"
@@ -102,14 +101,11 @@ static void fill(off_t leave)
 /* Until the daemon's log has the words; it must live all the while. */
 static void until_said(pid_t pid, const char *words, const char *or_words)
 {
-    struct timespec now, begun;
-    clock_gettime(CLOCK_MONOTONIC, &begun);
+    double end = support_seconds() + PATIENCE;
     for (;;) {
         char *text = workload_text(&w);
         bool said = strstr(text, words) || strstr(text, or_words);
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        if (!said && (waitpid(pid, NULL, WNOHANG) != 0 ||
-                      now.tv_sec - begun.tv_sec > PATIENCE)) {
+        if (!said && (waitpid(pid, NULL, WNOHANG) != 0 || support_seconds() > end)) {
             fprintf(stderr, "---- log\n%s----\n", text);
             ck_abort_msg("dead, or never said: %s", words);
         }
@@ -117,7 +113,7 @@ static void until_said(pid_t pid, const char *words, const char *or_words)
         if (said) {
             return;
         }
-        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        support_beat();
     }
 }
 
