@@ -11,12 +11,13 @@
 #include "tests/tiny.h"
 
 /*
- * Imprints beside an exposure, through the real ifurun: what is subtracted, what the
+ * Imprints and backgrounds beside an exposure, through the real ifurun: what is subtracted, what the
  * product says of it, and the manifest run again. The leak is a level of 0.5 in every
  * pixel, in exposure and imprint alike.
  */
 
 #define LEAK 0.5F
+#define SKY 0.25F
 
 static char *top;
 
@@ -28,7 +29,7 @@ static void add(float *plane, size_t n, float what)
 }
 
 /* refs/: references; in/: dither 1 clean as 00001, with the leak as 00002; the leak alone
- * as 00003, and as NRS2 another file. */
+ * as 00003, and with the sky, as a dedicated background, as 00004. */
 static void setup(void)
 {
     struct err err = {0};
@@ -52,6 +53,10 @@ static void setup(void)
     }
     support_ok(header_set_bool(&e->primary, "IS_IMPRT", true, NULL, &err), &err);
     support_write_rate(support_path(top, tiny_name("", 3, "_rate.fits")), e);
+    add(e->sci, n, SKY);
+    support_ok(header_set_bool(&e->primary, "IS_IMPRT", false, NULL, &err), &err);
+    support_ok(header_set_bool(&e->primary, "BKGDTARG", true, NULL, &err), &err);
+    support_write_rate(support_path(top, tiny_name("", 4, "_rate.fits")), e);
     exposure_free(e);
 }
 
@@ -60,14 +65,14 @@ static void teardown(void)
     support_remove(top);
 }
 
-/* The product of a dither after imprint_subtract. The caller frees. */
-static struct exposure *product(int dither)
+/* The product of a dither after this stage. The caller frees. */
+static struct exposure *product(int dither, const char *stage)
 {
     struct exposure *e = NULL;
     struct err err = {0};
-    char name[400];
-    snprintf(name, sizeof name, "%s",
-             tiny_name("out/", dither, "_imprint_subtract.fits"));
+    char end[64], name[400];
+    snprintf(end, sizeof end, "_%s.fits", stage);
+    snprintf(name, sizeof name, "%s", tiny_name("out/", dither, end));
     support_ok(exposure_read(support_path(top, name), &e, &err), &err);
     return e;
 }
@@ -88,7 +93,8 @@ START_TEST(test_members_imprint_is_taken_off)
     programs_run(top, RUN "--imprint %s %s", tiny_name("", 3, "_rate.fits"),
                  tiny_name("", 2, "_rate.fits"));
     programs_run(top, RUN "%s", tiny_name("", 1, "_rate.fits"));
-    struct exposure *clean = product(1), *cleaned = product(2);
+    struct exposure *clean = product(1, "imprint_subtract"),
+                    *cleaned = product(2, "imprint_subtract");
     ck_assert_str_eq(text_of(clean, "S_IMPRNT"), "SKIPPED");
     ck_assert_str_eq(text_of(cleaned, "S_IMPRNT"), "COMPLETE");
     ck_assert_str_eq(text_of(cleaned, "IMPRHOW"), "sole");
@@ -143,6 +149,31 @@ START_TEST(test_members_stand_in_provenance_and_manifest)
 }
 END_TEST
 
+/* The background has the leak, too: the imprint is taken off both. */
+START_TEST(test_members_background_is_cleaned_alike)
+{
+    programs_run(top,
+                 "$B/ifurun spec2 --references refs --output out --threads 1 --save "
+                 "imprint_subtract --stop-after bkg_subtract --imprint %s "
+                 "--background %s %s",
+                 tiny_name("", 3, "_rate.fits"), tiny_name("", 4, "_rate.fits"),
+                 tiny_name("", 2, "_rate.fits"));
+    struct exposure *before = product(2, "imprint_subtract"), *e = product(2, "bsub");
+    ck_assert_str_eq(text_of(e, "S_BKDSUB"), "COMPLETE");
+    for (size_t i = 0; i < exposure_pixels(e); i++) {
+        if (isfinite(e->sci[i])) { /* three roundings of floats */
+            double want = (double)before->sci[i] - (double)SKY;
+            ck_assert_double_eq_tol((double)e->sci[i], want, 3e-7 * (fabs(want) + 1));
+            /* poisson 0.25 of the background, and 0.25 of the imprint taken off it */
+            ck_assert_double_eq_tol((double)e->var_poisson[i],
+                                    (double)before->var_poisson[i] + 0.5, 1e-6);
+        }
+    }
+    exposure_free(before);
+    exposure_free(e);
+}
+END_TEST
+
 /* One command line may name the imprints of both detectors, and nods each other. */
 START_TEST(test_members_that_are_not_meant_are_left_out)
 {
@@ -160,7 +191,7 @@ START_TEST(test_members_that_are_not_meant_are_left_out)
     snprintf(own, sizeof own, "%s", tiny_name("", 2, "_rate.fits"));
     programs_run(top, RUN "--imprint %s --imprint other_nrs2_rate.fits --imprint %s %s",
                  own, tiny_name("", 3, "_rate.fits"), own);
-    e = product(2);
+    e = product(2, "imprint_subtract");
     ck_assert_str_eq(text_of(e, "IMPRHOW"), "sole");
     ck_assert_str_eq(text_of(e, "IMPRFILE"), tiny_name("", 3, "_rate.fits"));
     exposure_free(e);
@@ -174,6 +205,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_members_imprint_is_taken_off);
     tcase_add_test(t, test_members_stand_in_provenance_and_manifest);
+    tcase_add_test(t, test_members_background_is_cleaned_alike);
     tcase_add_test(t, test_members_that_are_not_meant_are_left_out);
     suite_add_tcase(s, t);
     return support_run(s);
