@@ -83,6 +83,19 @@ static void print_lines(FILE *out, const json_t *list, const char *title,
     }
 }
 
+static void print_members(FILE *out, const json_t *list)
+{
+    size_t i;
+    const json_t *m;
+    json_array_foreach(list, i, m)
+    {
+        char line[700];
+        snprintf(line, sizeof line, "%.10s %.500s (%.130s)", ctl_text(m, "role"),
+                 ctl_text(m, "member"), ctl_text(m, "why"));
+        print_line(out, i ? "" : "members", line);
+    }
+}
+
 void ctl_print_events(FILE *out, const json_t *events)
 {
     size_t i;
@@ -153,6 +166,7 @@ static void print_job(FILE *out, const json_t *job)
     }
     print_line(out, "group", ctl_text(job, "group"));
     print_lines(out, json_object_get(job, "inputs"), "inputs", NULL);
+    print_members(out, json_object_get(job, "members"));
     print_lines(out, json_object_get(job, "products"), "products", "path");
     if (*ctl_text(job, "manifest")) {
         fprintf(out, "by hand    ifurun ");

@@ -97,6 +97,10 @@ static void print_counts(FILE *out, const json_t *s)
             ctl_whole(e, "background"), ctl_whole(e, "superseded"),
             ctl_whole(e, "duplicates"), ctl_whole(e, "rejected"),
             ctl_plural(ctl_whole(e, "rejected")));
+    if (ctl_whole(s, "without_imprint")) {
+        fprintf(out, "           %ld science without a leakage exposure\n",
+                ctl_whole(s, "without_imprint"));
+    }
     if (json_is_object(memory)) {
         char used[32], budget[32];
         ctl_bytes(ctl_number(memory, "reserved_bytes"), used);
@@ -222,8 +226,32 @@ static void print_waiting(FILE *out, const json_t *s)
     }
     json_array_foreach(list, i, w)
     {
-        fprintf(out, "  %s\n    waits for: ", ctl_text(w, "group"));
-        ctl_print_safe(out, ctl_text(w, "waits_for"));
+        fprintf(out, "  %s\n", ctl_text(w, "group"));
+        if (*ctl_text(w, "members_wait")) {
+            fprintf(out, "    spec2 waits for: ");
+            ctl_print_safe(out, ctl_text(w, "members_wait"));
+            fputc('\n', out);
+        }
+        if (*ctl_text(w, "waits_for")) {
+            fprintf(out, "    waits for: ");
+            ctl_print_safe(out, ctl_text(w, "waits_for"));
+            fputc('\n', out);
+        }
+    }
+}
+
+static void print_offers(FILE *out, const json_t *s)
+{
+    size_t i;
+    const json_t *w, *list = json_object_get(s, "unused_backgrounds");
+    if (json_array_size(list)) {
+        fprintf(out,
+                "\nBACKGROUNDS NOT USED (background_policy = nearest uses them)\n");
+    }
+    json_array_foreach(list, i, w)
+    {
+        fprintf(out, "  %s\n    there is: ", ctl_text(w, "group"));
+        ctl_print_safe(out, ctl_text(w, "offer"));
         fputc('\n', out);
     }
 }
@@ -256,6 +284,7 @@ void ctl_print_status(FILE *out, const json_t *status)
     print_problems(out, status, "suspects", "SUSPECTS");
     print_programs(out, json_object_get(status, "programs"));
     print_waiting(out, status);
+    print_offers(out, status);
     print_messages(out, status, "troubles", "TROUBLE");
     print_messages(out, status, "rejections", "LAST REJECTED FILES");
 }

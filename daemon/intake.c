@@ -9,6 +9,7 @@
 #include "daemon/messages.h"
 #include "daemon/plan.h"
 #include "daemon/reserve.h"
+#include "daemon/rules.h"
 #include "daemon/service_state.h"
 
 /*
@@ -232,7 +233,9 @@ static int record_one(struct service *s, const struct spool_result *r,
         ret->forget = strcmp(known.name, e->name) != 0;
     } else {
         code = queue_add_exposure(s->queue, e, &file, service_now(), &id, err);
-        code = code ? code : plan_exposure(s->queue, id, service_now(), err);
+        struct plan_rules rules;
+        rules_of(s->config, &rules);
+        code = code ? code : plan_exposure(s->queue, &rules, id, service_now(), err);
         ret->forget = false;
     }
     return code;

@@ -19,6 +19,8 @@ static const struct {
     [MESSAGE_EXPOSURE_DUPLICATE] = {"exposure-duplicate",
                                     "63b982dbb8db4352a06f26754fd1acd6"},
     [MESSAGE_FILE_REJECTED] = {"file-rejected", "153262b56b6c4c61ba0d94ab008f8ed9"},
+    [MESSAGE_BACKGROUND_OFFERED] = {"background-offered",
+                                    "d419d5d82f42489cb9d4954ba05be29c"},
     [MESSAGE_JOB_PLANNED] = {"job-planned", "fe62b650775c4bbdb490eb03007b7fde"},
     [MESSAGE_JOB_STARTED] = {"job-started", "f6ea70089830409ebc0a71a9b650a5e3"},
     [MESSAGE_JOB_STAGE] = {"job-stage", "ccc6b72dbe424b86bd42c0a4a31f054d"},

@@ -1,5 +1,6 @@
 #include "daemon/plan.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,8 @@
 
 #include "common/base/log.h"
 #include "daemon/messages.h"
-#include "daemon/planner.h"
+#include "daemon/planner_companions.h"
+#include "daemon/queue_find.h"
 
 #define BATCH 64 /* groups that share a commit */
 
@@ -47,6 +49,13 @@ static int add_spec3(struct queue *q, const char *group, const char *program,
     return add_job(q, &job, now, err);
 }
 
+static int set_companions(struct queue *q, const struct plan_step *step, double now,
+                          struct err *err)
+{
+    return queue_set_companions(q, step->job, step->companions, step->n_companions, now,
+                                err);
+}
+
 /* group, program: of PLAN_ADD_SPEC3 */
 static int apply(struct queue *q, const char *group, const char *program,
                  const struct plan_step *step, double now, struct err *err)
@@ -70,7 +79,15 @@ static int apply(struct queue *q, const char *group, const char *program,
         if (step->n_inputs) {
             code = queue_set_inputs(q, step->job, step->inputs, step->n_inputs, err);
         }
+        code = code ? code : set_companions(q, step, now, err);
         code = code ? code : queue_move(q, step->job, JOB_QUEUED, &change, now, err);
+        break;
+    case PLAN_SET_COMPANIONS:
+        code = set_companions(q, step, now, err);
+        break;
+    case PLAN_AGAIN:
+        code = queue_move(q, step->job, JOB_SUPERSEDED, &change, now, err);
+        code = code ? code : add_spec2(q, step->exposure, now, err);
         break;
     case PLAN_SUPERSEDE:
         code = queue_move(q, step->job, JOB_SUPERSEDED, &change, now, err);
@@ -79,7 +96,8 @@ static int apply(struct queue *q, const char *group, const char *program,
     return code;
 }
 
-int plan_exposure(struct queue *q, int64_t exposure, double now, struct err *err)
+int plan_exposure(struct queue *q, const struct plan_rules *rules, int64_t exposure,
+                  double now, struct err *err)
 {
     struct queue_exposure e;
     struct plan_step step = {.verb = PLAN_ADD_SPEC2};
@@ -89,7 +107,7 @@ int plan_exposure(struct queue *q, int64_t exposure, double now, struct err *err
         size_t n;
         code = queue_load_base(q, e.base, e.program, &m, &n, err);
         if (!code) {
-            planner_base(m, n, &step);
+            planner_base(m, n, rules, &step);
             free(m);
             code = apply(q, e.group, e.program, &step, now, err);
         }
@@ -99,50 +117,105 @@ int plan_exposure(struct queue *q, int64_t exposure, double now, struct err *err
 
 /* ---- groups ---- */
 
-/* Is an exposure's job still to be planned, or held back by an older version that ran? */
+/* Is an exposure's job still to be planned, or an older one to be superseded? */
 static bool needs_look(const struct queue_member *m)
 {
-    return m->state == JOB_WAITING || (m->live && m->science && m->state == JOB_NEW) ||
+    return (m->live && planner_is_reduced(m) && m->state == JOB_NEW) ||
            (m->superseded && job_may_move(m->state, JOB_SUPERSEDED));
 }
 
 /* *ret: whether anything was done. */
-static int plan_members(struct queue *q, const struct queue_group *g, double now,
-                        bool *ret, struct err *err)
+static int plan_members(struct queue *q, const struct queue_group *g,
+                        const struct plan_rules *rules, double now, bool *ret,
+                        struct err *err)
 {
     int code = 0;
     *ret = false;
     for (size_t i = 0; i < g->n_members && !code; i++) {
         if (needs_look(&g->members[i])) {
             *ret = true;
-            code = plan_exposure(q, g->members[i].exposure, now, err);
+            code = plan_exposure(q, rules, g->members[i].exposure, now, err);
         }
     }
     return code;
 }
 
-static int plan_group(struct queue *q, const char *group, double now,
-                      double quiet_seconds, struct err *err)
+/* The spec2 jobs and what they read beside their exposures. *ret: whether anything was
+ * done; plan: what those wait for that still do. */
+static int plan_spec2(struct queue *q, const struct queue_group *g,
+                      const struct plan_rules *rules, double now, bool *ret,
+                      struct queue_plan *plan, struct err *err)
 {
-    bool is_first = true, is_over = false;
+    double news = planner_news(g);
     int code = 0;
-    while (!code && !is_over) {
+    *ret = false;
+    for (size_t i = 0; i < g->n_members && !code; i++) {
+        struct plan_step step;
+        code = planner_spec2(g, &g->members[i], rules, news, now, &step, err);
+        if (!code && step.verb != PLAN_NOTHING) {
+            *ret = true;
+            code = apply(q, g->name, g->program, &step, now, err);
+        }
+        if (!code && step.look_at > 0 &&
+            (plan->look_at == 0 || step.look_at < plan->look_at)) {
+            plan->look_at = step.look_at;
+        }
+        if (!code && *step.why && step.verb == PLAN_NOTHING && !*plan->members_wait) {
+            snprintf(plan->members_wait, sizeof plan->members_wait, "%.250s", step.why);
+        }
+        plan_step_done(&step);
+    }
+    return code;
+}
+
+/* What was found is kept, and told if it is news. */
+static int keep_plan(struct queue *q, const struct queue_group *g,
+                     const struct plan_rules *rules, struct queue_plan *plan,
+                     const struct plan_step *step, struct err *err)
+{
+    struct queue_waiting before = {0};
+    plan->quiet_since = step->quiet_since;
+    memcpy(plan->waits_for, step->why, sizeof plan->waits_for);
+    planner_offer(g, rules, plan);
+    int code = queue_group_waiting(q, g->name, &before, err);
+    if (!code && *plan->offer && strcmp(plan->offer, before.plan.offer)) {
+        log_event(LOG_LEVEL_INFO, message_id(MESSAGE_BACKGROUND_OFFERED), NULL,
+                  "group %s: not used: %s; background_policy = nearest would", g->name,
+                  plan->offer);
+    }
+    return code ? code : queue_group_planned(q, g->name, plan, err);
+}
+
+static int plan_group(struct queue *q, const char *group,
+                      const struct plan_rules *rules, double now, struct err *err)
+{
+    enum { MEMBERS, SPEC2, SPEC3, OVER } part = MEMBERS;
+    struct queue_plan plan = {0};
+    int code = 0;
+    while (!code && part != OVER) {
         struct queue_group g;
         struct plan_step step = {0};
         bool again = false;
         if ((code = queue_load_group(q, group, &g, err))) {
             return code;
         }
-        if (is_first) {
-            code = plan_members(q, &g, now, &again, err);
-            is_first = false;
+        if (part == MEMBERS) {
+            code = plan_members(q, &g, rules, now, &again, err);
+            part = SPEC2;
         }
-        if (!code && !again &&
-            !(code = planner_group(&g, now, quiet_seconds, &step, err))) {
-            is_over = step.verb == PLAN_NOTHING;
-            code = is_over
-                       ? queue_group_planned(q, group, step.quiet_since, step.why, err)
-                       : apply(q, g.name, g.program, &step, now, err);
+        if (part == SPEC2 && !code && !again) {
+            plan = (struct queue_plan){0};
+            code = plan_spec2(q, &g, rules, now, &again, &plan, err);
+            part = again ? SPEC2 : SPEC3;
+        }
+        if (part == SPEC3 && !code && !again &&
+            !(code = planner_group(&g, rules, now, &step, err))) {
+            if (step.verb == PLAN_NOTHING) {
+                part = OVER;
+                code = keep_plan(q, &g, rules, &plan, &step, err);
+            } else {
+                code = apply(q, g.name, g.program, &step, now, err);
+            }
         }
         plan_step_done(&step);
         queue_group_done(&g);
@@ -151,15 +224,15 @@ static int plan_group(struct queue *q, const char *group, double now,
 }
 
 /* Some groups in one commit. */
-static int plan_batch(struct queue *q, char (*groups)[QUEUE_NAME], size_t n, double now,
-                      double quiet_seconds, struct err *err)
+static int plan_batch(struct queue *q, char (*groups)[QUEUE_NAME], size_t n,
+                      const struct plan_rules *rules, double now, struct err *err)
 {
     int code = queue_begin(q, err);
     if (code) {
         return code;
     }
     for (size_t i = 0; i < n && !code; i++) {
-        code = plan_group(q, groups[i], now, quiet_seconds, err);
+        code = plan_group(q, groups[i], rules, now, err);
     }
     if (code) {
         queue_rollback(q);
@@ -169,6 +242,11 @@ static int plan_batch(struct queue *q, char (*groups)[QUEUE_NAME], size_t n, dou
     return code;
 }
 
+static bool at_once(const struct plan_rules *rules)
+{
+    return rules->quiet_seconds <= 0 && rules->wait_seconds <= 0;
+}
+
 static double seconds(void)
 {
     struct timespec t;
@@ -176,7 +254,7 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-int plan_groups(struct queue *q, double now, double quiet_seconds,
+int plan_groups(struct queue *q, const struct plan_rules *rules, double now,
                 double budget_seconds, bool *ret_all, struct err *err)
 {
     double end = seconds() + budget_seconds;
@@ -185,15 +263,17 @@ int plan_groups(struct queue *q, double now, double quiet_seconds,
     do {
         char(*groups)[QUEUE_NAME];
         size_t n;
-        int code = queue_groups_due(q, now - quiet_seconds, BATCH, &groups, &n, err);
+        int code =
+            queue_groups_due(q, now - rules->quiet_seconds,
+                             at_once(rules) ? HUGE_VAL : now, BATCH, &groups, &n, err);
         if (code) {
             return code;
         }
         *ret_all = n == 0;
-        code = n ? plan_batch(q, groups, n, now, quiet_seconds, err) : 0;
+        code = n ? plan_batch(q, groups, n, rules, now, err) : 0;
         for (size_t i = 0; i < n && code && n > 1; i++) {
             struct err later = {0};
-            if (plan_batch(q, groups + i, 1, now, quiet_seconds, &later) && !failure) {
+            if (plan_batch(q, groups + i, 1, rules, now, &later) && !failure) {
                 failure = later.code;
                 *err = later;
             }

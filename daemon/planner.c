@@ -7,6 +7,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/path.h"
+#include "daemon/planner_companions.h"
 
 static void copy(char *to, size_t size, const char *from)
 {
@@ -57,6 +58,12 @@ int planner_describe(const struct exposure_meta *meta, const char *name,
     e.pattern_number = meta->pattern_number >= 1 && meta->pattern_number < 1000
                            ? (int)meta->pattern_number
                            : 1;
+    snprintf(e.pattern_type, sizeof e.pattern_type, "%s", meta->pattern_type);
+    e.expstart = meta->expstart;
+    e.xtilt = meta->gwa_xtilt;
+    e.ytilt = meta->gwa_ytilt;
+    e.aid = meta->is_imprint || meta->is_background ||
+            planner_says_blank(meta->target_name);
     char grating[sizeof e.grating], filter[sizeof e.filter];
     slug(e.grating, "none", grating, sizeof grating);
     slug(e.filter, "none", filter, sizeof filter);
@@ -77,7 +84,8 @@ static void step(struct plan_step *ret, enum plan_verb verb, int64_t exposure,
 
 /* ---- one base name ---- */
 
-void planner_base(const struct queue_member *members, size_t n, struct plan_step *ret)
+void planner_base(const struct queue_member *members, size_t n,
+                  const struct plan_rules *rules, struct plan_step *ret)
 {
     const struct queue_member *newest = NULL;
     bool runs = false;
@@ -103,9 +111,10 @@ void planner_base(const struct queue_member *members, size_t n, struct plan_step
         }
         runs |= m != newest && m->state == JOB_RUNNING;
     }
-    if (newest && newest->science && newest->state == JOB_NEW) {
+    if (newest && planner_is_reduced(newest) && newest->state == JOB_NEW) {
         step(ret, PLAN_ADD_SPEC2, newest->exposure, 0, "");
-    } else if (newest && newest->state == JOB_WAITING && !runs) {
+    } else if (newest && newest->state == JOB_WAITING && !runs &&
+               !planner_wants_companions(rules)) {
         step(ret, PLAN_QUEUE, 0, newest->job, "its exposure is there");
     }
 }
@@ -147,7 +156,9 @@ struct tally {
     size_t n;
     int64_t *done; /* spec2 jobs that are done, in the order of their base names */
     size_t n_done;
-    bool news;   /* one of them is not read by the newest spec3 */
+    bool news;                       /* one of them is not read by the newest spec3 */
+    struct queue_companion *spectra; /* of backgrounds, for the spec3 */
+    size_t n_spectra;
     double last; /* when anything happened */
     struct list pending, missing, failed;
 };
@@ -212,7 +223,8 @@ static void tally_member(const struct queue_member *m, struct tally *t)
     }
 }
 
-static void tally(const struct queue_group *g, struct tally *t)
+static void tally(const struct queue_group *g, const struct plan_rules *rules,
+                  struct tally *t)
 {
     for (size_t i = 0; i < g->n_members; i++) {
         const struct queue_member *m = &g->members[i];
@@ -220,6 +232,13 @@ static void tally(const struct queue_group *g, struct tally *t)
             t->members[t->n++] = m;
             tally_member(m, t);
         }
+    }
+    size_t pending;
+    bool news;
+    planner_spectra(g, rules, t->spectra, &t->n_spectra, &pending, &news);
+    t->news |= news && t->n_done;
+    if (pending) {
+        say(&t->pending, "background (to be reduced)");
     }
     qsort(t->members, t->n, sizeof *t->members, by_visit);
     bool several = t->n && strcmp(t->members[0]->visit, t->members[t->n - 1]->visit);
@@ -287,27 +306,32 @@ static void next_for_group(const struct queue_group *g, double now, double quiet
                       : "quiet for the configured time");
         ret->inputs = t->done;
         ret->n_inputs = t->n_done;
+        ret->companions = t->spectra;
+        ret->n_companions = t->n_spectra;
         t->done = NULL;
+        t->spectra = NULL;
         return;
     }
     say_waits(t, ret);
 }
 
-int planner_group(const struct queue_group *g, double now, double quiet_seconds,
-                  struct plan_step *ret, struct err *err)
+int planner_group(const struct queue_group *g, const struct plan_rules *rules,
+                  double now, struct plan_step *ret, struct err *err)
 {
     *ret = (struct plan_step){0};
     struct tally *t = mem_calloc(1, sizeof *t, err);
     int code = ERR_NOMEM;
     if (t && (t->members = mem_calloc(g->n_members + 1, sizeof(void *), err)) &&
-        (t->done = mem_calloc(g->n_members + 1, sizeof *t->done, err))) {
+        (t->done = mem_calloc(g->n_members + 1, sizeof *t->done, err)) &&
+        (t->spectra = mem_calloc(g->n_neighbours + 1, sizeof *t->spectra, err))) {
         code = 0;
-        tally(g, t);
-        next_for_group(g, now, quiet_seconds, t, ret);
+        tally(g, rules, t);
+        next_for_group(g, now, rules->quiet_seconds, t, ret);
     }
     if (t) {
         free(t->members);
         free(t->done);
+        free(t->spectra);
     }
     free(t);
     return code;
@@ -316,5 +340,6 @@ int planner_group(const struct queue_group *g, double now, double quiet_seconds,
 void plan_step_done(struct plan_step *step)
 {
     free(step->inputs);
+    free(step->companions);
     *step = (struct plan_step){0};
 }

@@ -11,13 +11,24 @@
  * From rows to jobs. Pure: the plan follows from the rows and the time, so that nothing
  * but the queue has to survive a stop.
  *
- * One spec2 per science exposure; one spec3 per group (program, observation, target,
- * disperser, filter) once every dither 1..NUMDTHPT has been reduced on every detector
- * that the disperser reaches, in every visit seen so far, or once the group has been
- * quiet for the configured time. An exposure that is reduced after that gives a new
- * version, which supersedes the old. Leakage and background exposures are kept, not
- * reduced. Thread: any. Test: tests/daemon/test_planner.c
+ * One spec2 per science exposure and per dedicated background; one spec3 per group
+ * (program, observation, target, disperser, filter) once every dither 1..NUMDTHPT has been
+ * reduced on every detector that the disperser reaches, in every visit seen so far, or
+ * once the group has been quiet for the configured time. An exposure that is reduced
+ * after that gives a new version, which supersedes the old. Leakage exposures are kept,
+ * not reduced. What a spec2 reads beside its exposure: planner_companions.h.
+ * Thread: any. Test: tests/daemon/test_planner.c
  */
+
+struct plan_rules {
+    double quiet_seconds; /* an incomplete group goes after so long without news */
+    double wait_seconds;  /* a spec2 goes then, so that what belongs to it can come */
+    bool imprints, backgrounds; /* spec2 subtracts them */
+    bool nods;                  /* nods are backgrounds of one another */
+    bool linked;                /* dedicated backgrounds of the program are used */
+    bool off_scene;             /* so are those that nothing links to the target */
+    bool in_spec3;              /* these two are subtracted by spec3, as a spectrum */
+};
 
 /*
  * What the queue keeps of an exposure: base, role, group and keywords.
@@ -33,8 +44,10 @@ enum plan_verb {
     PLAN_SUPERSEDE_EXPOSURE, /* .exposure: rewritten under the same name */
     PLAN_ADD_SPEC2,          /* .exposure; waiting */
     PLAN_ADD_SPEC3,          /* the group's next version, waiting */
-    PLAN_QUEUE,              /* .job, with .inputs if it is a spec3 */
-    PLAN_SUPERSEDE           /* .job */
+    PLAN_QUEUE,              /* .job, with .companions; .inputs if it is a spec3 */
+    PLAN_SUPERSEDE,          /* .job */
+    PLAN_SET_COMPANIONS,     /* .job, with .companions; it stays as it is */
+    PLAN_AGAIN               /* .job is superseded, .exposure gets the next version */
 };
 
 struct plan_step {
@@ -42,23 +55,28 @@ struct plan_step {
     int64_t exposure, job;
     int64_t *inputs; /* spec2 jobs in the order of their names; plan_step_done */
     size_t n_inputs;
+    struct queue_companion *companions;
+    size_t n_companions;
     char why[512]; /* for the event; PLAN_NOTHING: what the group waits for, or "" */
     double quiet_since; /* PLAN_NOTHING: quietness since then will release it, or 0 */
+    double look_at;     /* PLAN_NOTHING of a spec2: when it may go, or 0 */
 };
 
 /*
  * The next thing to do for what came under one base name: the newest replaces the older
- * ones, and a science exposure gets its spec2, which is queued once no older version runs.
- * Apply it, load again and ask again, until PLAN_NOTHING. Cost: O(n).
+ * ones, and one that is reduced gets its spec2. Where no rule gives that companions it is
+ * queued once no older version runs. Apply it, load again and ask again, until
+ * PLAN_NOTHING. Cost: O(n).
  */
-void planner_base(const struct queue_member *members, size_t n, struct plan_step *ret);
+void planner_base(const struct queue_member *members, size_t n,
+                  const struct plan_rules *rules, struct plan_step *ret);
 
 /*
  * The next thing to do for a group's spec3, in the same manner. Cost: O(n log n).
- * Given: g; now and quiet_seconds in seconds.
+ * Given: g; now in seconds.
  */
-int planner_group(const struct queue_group *g, double now, double quiet_seconds,
-                  struct plan_step *ret, struct err *err);
+int planner_group(const struct queue_group *g, const struct plan_rules *rules,
+                  double now, struct plan_step *ret, struct err *err);
 void plan_step_done(struct plan_step *step);
 
 #endif

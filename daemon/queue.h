@@ -39,8 +39,12 @@ struct queue_exposure {
     char target[72], detector[8], filter[12], grating[12];
     int pattern_number, pattern_total; /* dither, 1..total */
     int64_t bytes;
-    double accepted_at; /* seconds since 1970 */
-    double ra, dec, pa; /* of the pointing and its field, degrees; 0: not known */
+    double accepted_at;    /* seconds since 1970 */
+    double ra, dec, pa;    /* of the pointing and its field, degrees; 0: not known */
+    char pattern_type[32]; /* PATTTYPE; "" if not known */
+    bool aid; /* jobs of other groups may read it: leakage, background, blank sky */
+    double expstart;     /* MJD; NaN: not known */
+    double xtilt, ytilt; /* of the grating wheel, sensor volts; NaN: not known */
 };
 
 struct queue_job {
@@ -71,6 +75,16 @@ struct queue_input {
     int64_t job;       /* the job that reads */
     int64_t exposure;  /* or 0 */
     int64_t input_job; /* or 0: its products */
+};
+
+/* What a job reads beside its inputs; manifests call it a member. */
+struct queue_companion {
+    int64_t job;       /* the job that reads */
+    int64_t exposure;  /* of a spec2, or 0 */
+    int64_t input_job; /* of a spec3, or 0: its x1d */
+    int64_t position;  /* in the list, from 1 */
+    char role[16];     /* "imprint", "background" */
+    char why[128];     /* it was chosen */
 };
 
 struct queue_product {
@@ -237,12 +251,27 @@ struct queue_member {
     int64_t exposure, job; /* job: 0 if there is none */
     bool live;             /* the exposure is accepted */
     bool superseded;       /* or this; else it is gone */
-    bool science;
+    bool science, background;
     bool read;            /* the group's newest spec3 reads the job's products */
+    bool older_runs;      /* an older version of the job, which waits, still runs */
+    bool blank;           /* its target is said to be empty */
     enum job_state state; /* of the job; JOB_NEW if there is none */
     int pattern_number, pattern_total;
-    char visit[16], detector[8];
+    char visit[16], detector[8], pattern_type[32];
     double accepted_at, changed_at; /* of the exposure; of the job */
+    double companions_at; /* when those of the job were last chosen; 0: never */
+    double expstart, xtilt, ytilt, ra, dec; /* as in queue_exposure */
+};
+/* An accepted exposure that jobs of a group may read beside their own: leakage and
+ * background of its program, blank sky of any, through the same disperser and filter. */
+struct queue_neighbour {
+    int64_t exposure, job; /* its newest spec2, or 0 */
+    enum job_state state;  /* of that */
+    bool read;             /* the group's newest spec3 reads it */
+    bool imprint, background;
+    char program[16], observation[16], detector[8], base[QUEUE_NAME];
+    double accepted_at, expstart, xtilt, ytilt, ra, dec;
+    double job_created_at;
 };
 /* What came under one base name in one program, oldest first, without what is superseded
  * together with its job. */
@@ -253,9 +282,13 @@ int queue_load_base(struct queue *q, const char *base, const char *program,
  * are not superseded, oldest version first. */
 struct queue_group {
     char name[QUEUE_NAME];
-    char program[16], filter[12], grating[12];
+    char program[16], observation[16], filter[12], grating[12];
     struct queue_member *members;
     size_t n_members;
+    struct queue_neighbour *neighbours; /* in the order of their base names */
+    size_t n_neighbours;
+    struct queue_companion *companions; /* of its spec2 jobs, job by job */
+    size_t n_companions;
     struct queue_job *spec3;
     size_t n_spec3;
 };
@@ -264,26 +297,50 @@ int queue_load_group(struct queue *q, const char *group, struct queue_group *ret
 void queue_group_done(struct queue_group *g);
 
 /*
- * Names of groups to be looked at: those in which something changed that their spec3
- * depends on, and those that have been quiet since `quiet_before`. At most `limit`.
+ * Names of groups to be looked at: those in which something changed that their jobs
+ * depend on, those that have been quiet since `quiet_before`, and those whose look_at is
+ * not after `now`. At most `limit`.
  */
-int queue_groups_due(struct queue *q, double quiet_before, size_t limit,
+int queue_groups_due(struct queue *q, double quiet_before, double now, size_t limit,
                      char (**ret)[QUEUE_NAME], size_t *ret_n, struct err *err);
-/* A group was looked at. quiet_since: it goes once it has been quiet from then on for
- * long enough, 0: quietness does not release it; waits_for: "" if for nothing. */
-int queue_group_planned(struct queue *q, const char *group, double quiet_since,
-                        const char *waits_for, struct err *err);
+
+struct queue_plan {         /* what was found when a group was looked at */
+    double quiet_since;     /* its spec3 goes once it has been quiet since then for long
+                                 enough; 0: quietness does not release it */
+    char waits_for[512];    /* its spec3; "": for nothing */
+    double look_at;         /* when spec2 jobs may go; 0: none waits */
+    char members_wait[256]; /* what they wait for; "" */
+    char offer[256];        /* backgrounds that exist and are not used; "" */
+    int without_imprint;    /* science exposures without a leakage exposure */
+};
+int queue_group_planned(struct queue *q, const char *group,
+                        const struct queue_plan *plan, struct err *err);
+/* Look again at all groups: a rule has changed. */
+int queue_plan_anew(struct queue *q, struct err *err);
 /* Does anything wait to be looked at, quiet groups aside? */
 int queue_is_planned(struct queue *q, bool *ret, struct err *err);
 
 struct queue_waiting { /* what queue_group_planned was told */
     char group[QUEUE_NAME];
-    char waits_for[512];
-    double quiet_since;
+    struct queue_plan plan;
 };
 /* Groups that wait, at most `limit`, by name. */
 int queue_waiting(struct queue *q, size_t limit, struct queue_waiting **ret,
                   size_t *ret_n, struct err *err);
+/* The same of groups to which a background is offered that is not used. */
+int queue_offers(struct queue *q, size_t limit, struct queue_waiting **ret,
+                 size_t *ret_n, struct err *err);
+/* How many science exposures have no leakage exposure. */
+int queue_without_imprint(struct queue *q, size_t *ret, struct err *err);
+
+/* ---- what jobs read beside their inputs ---- */
+
+/* Replace the list, which was chosen now; in this order. */
+int queue_set_companions(struct queue *q, int64_t job,
+                         const struct queue_companion *list, size_t n, double now,
+                         struct err *err);
+int queue_companions(struct queue *q, int64_t job, struct queue_companion **ret,
+                     size_t *ret_n, struct err *err);
 
 struct queue_counts {
     long jobs[JOB_STATES];

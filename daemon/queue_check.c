@@ -19,6 +19,11 @@ static const char *const invariants[] = {
     " WHERE j.exposure = e.id AND j.state <> 'superseded') AS n FROM exposure e"
     " WHERE e.state = 'accepted' AND e.role = 'science') WHERE n <> 1 LIMIT " SHOWN,
 
+    "SELECT 'job ' || name || ' reads ' || n || ' times the same exposure' FROM"
+    " (SELECT j.name, count(*) AS n FROM companion c JOIN job j ON j.id = c.job"
+    " GROUP BY c.job, coalesce(c.exposure, 0), coalesce(c.input_job, 0))"
+    " WHERE n <> 1 LIMIT " SHOWN,
+
     "SELECT 'exposure ' || name || ' is ' || state || ', its last event says ' || said"
     " FROM (SELECT e.name, e.state, coalesce((SELECT v.to_state FROM event v"
     " WHERE v.exposure = e.id AND v.job IS NULL AND v.to_state <> 'duplicate'"
@@ -47,7 +52,8 @@ static const char *const invariants[] = {
 
     "WITH seen AS (SELECT 'job.' || state AS what, count(*) AS n FROM job"
     " GROUP BY state UNION ALL SELECT 'exposure.' || state || '.' || role, count(*)"
-    " FROM exposure GROUP BY state, role)"
+    " FROM exposure GROUP BY state, role UNION ALL SELECT 'group.without_imprint',"
+    " coalesce(sum(without_imprint), 0) FROM grp)"
     " SELECT 'the sum ' || what || ' is ' || coalesce((SELECT n FROM tally t"
     " WHERE t.what = s.what), 0) || ', there are ' || n FROM seen s"
     " WHERE n <> coalesce((SELECT n FROM tally t WHERE t.what = s.what), 0)"

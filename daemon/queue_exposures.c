@@ -28,6 +28,11 @@ void queue_read_exposure(sqlite3_stmt *st, void *row)
     e->ra = sqlite3_column_double(st, 18);
     e->dec = sqlite3_column_double(st, 19);
     e->pa = sqlite3_column_double(st, 20);
+    sql_text(st, 21, e->pattern_type, sizeof e->pattern_type);
+    e->aid = sqlite3_column_int(st, 22) != 0;
+    e->expstart = sql_real(st, 23);
+    e->xtilt = sql_real(st, 24);
+    e->ytilt = sql_real(st, 25);
 }
 
 int queue_find_content(struct queue *q, const char *sha256, int64_t *ret_id,
@@ -108,13 +113,16 @@ int queue_add_exposure(struct queue *q, const struct queue_exposure *e,
         q, &st, err,
         "INSERT INTO exposure(sha256, name, base, state, role, grp, program,"
         " observation, visit, target, detector, filter, grating, pattern_number,"
-        " pattern_total, bytes, accepted_at, changed_at, ra, dec, pa)"
-        " VALUES(?, ?, ?, 'accepted', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-        "?)",
-        "ssssssssssssiiiddddd", e->sha256, e->name, e->base, e->role, e->group,
+        " pattern_total, bytes, accepted_at, changed_at, ra, dec, pa, pattern_type, "
+        "aid,"
+        " expstart, xtilt, ytilt)"
+        " VALUES(?, ?, ?, 'accepted', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+        " ?, ?, ?, ?, ?, ?)",
+        "ssssssssssssiiidddddsiddd", e->sha256, e->name, e->base, e->role, e->group,
         e->program, e->observation, e->visit, e->target, e->detector, e->filter,
         e->grating, (int64_t)e->pattern_number, (int64_t)e->pattern_total, e->bytes,
-        now, now, e->ra, e->dec, e->pa);
+        now, now, e->ra, e->dec, e->pa, e->pattern_type, (int64_t)e->aid, e->expstart,
+        e->xtilt, e->ytilt);
     code = code ? code : sql_finish(q, st, err);
     int64_t id = sqlite3_last_insert_rowid(q->db);
     code = code ? code : add_way(q, id, file, FILE_ACCEPTED, e->name, now, err);

@@ -200,9 +200,9 @@ int queue_group_waiting(struct queue *q, const char *group, struct queue_waiting
     sqlite3_stmt *st;
     struct queue_waiting *w;
     size_t n;
-    int code = sql_prepare(
-        q, &st, err, "SELECT name, waits_for, quiet_since FROM grp WHERE name = ?", "s",
-        group);
+    int code = sql_prepare(q, &st, err,
+                           "SELECT " QUEUE_WAITING_COLUMNS " FROM grp WHERE name = ?",
+                           "s", group);
     code = code ? code : sql_rows(q, st, sizeof *w, queue_read_waiting, &w, &n, err);
     if (!code) {
         *ret = *w; /* zeroed if there is none */

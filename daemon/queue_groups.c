@@ -8,11 +8,15 @@
 
 #define MEMBERS(NEWEST)                                                                \
     "SELECT e.id, e.state, e.role, e.visit, e.detector, e.pattern_number,"             \
-    " e.pattern_total, e.accepted_at, j.id, j.state, j.changed_at," NEWEST             \
-    " FROM exposure e LEFT JOIN job j ON j.exposure = e.id"
+    " e.pattern_total, e.accepted_at, j.id, j.state, j.changed_at, j.companions_at,"   \
+    " e.pattern_type, e.aid, e.expstart, e.xtilt, e.ytilt, e.ra, e.dec,"               \
+    " CASE j.state WHEN 'waiting' THEN EXISTS (SELECT 1 FROM job o WHERE"              \
+    " o.recipe = 'spec2' AND o.base = j.base AND o.program = j.program"                \
+    " AND o.state = 'running') ELSE 0 END," NEWEST                                     \
+    " FROM exposure e LEFT JOIN job j ON j.exposure = e.id AND j.state <> "            \
+    "'superseded'"
 /* what is superseded with all its work plays no part any more */
-#define PLAYS_A_PART                                                                   \
-    " AND (e.state = 'accepted' OR (j.id IS NOT NULL AND j.state <> 'superseded'))"
+#define PLAYS_A_PART " AND (e.state = 'accepted' OR j.id IS NOT NULL)"
 
 static void read_member(sqlite3_stmt *st, void *row)
 {
@@ -24,6 +28,7 @@ static void read_member(sqlite3_stmt *st, void *row)
     m->live = state && !strcmp(state, "accepted");
     m->superseded = state && !strcmp(state, "superseded");
     m->science = role && !strcmp(role, "science");
+    m->background = role && !strcmp(role, "background");
     sql_text(st, 3, m->visit, sizeof m->visit);
     sql_text(st, 4, m->detector, sizeof m->detector);
     m->pattern_number = sqlite3_column_int(st, 5);
@@ -32,7 +37,16 @@ static void read_member(sqlite3_stmt *st, void *row)
     m->job = sqlite3_column_int64(st, 8);
     m->state = job ? job_state_of(job) : JOB_NEW;
     m->changed_at = sqlite3_column_double(st, 10);
-    m->read = sqlite3_column_int(st, 11) != 0;
+    m->companions_at = sqlite3_column_double(st, 11);
+    sql_text(st, 12, m->pattern_type, sizeof m->pattern_type);
+    m->blank = sqlite3_column_int(st, 13) != 0 && m->science;
+    m->expstart = sql_real(st, 14);
+    m->xtilt = sql_real(st, 15);
+    m->ytilt = sql_real(st, 16);
+    m->ra = sqlite3_column_double(st, 17);
+    m->dec = sqlite3_column_double(st, 18);
+    m->older_runs = sqlite3_column_int(st, 19) != 0;
+    m->read = sqlite3_column_int(st, 20) != 0;
 }
 
 int queue_load_base(struct queue *q, const char *base, const char *program,
@@ -53,7 +67,8 @@ static int load_header(struct queue *q, struct queue_group *g, struct err *err)
 {
     sqlite3_stmt *st;
     int code = sql_prepare(q, &st, err,
-                           "SELECT program, filter, grating FROM exposure"
+                           "SELECT program, filter, grating, observation"
+                           " FROM exposure"
                            " WHERE grp = ? LIMIT 1",
                            "s", g->name);
     if (code) {
@@ -64,6 +79,7 @@ static int load_header(struct queue *q, struct queue_group *g, struct err *err)
         sql_text(st, 0, g->program, sizeof g->program);
         sql_text(st, 1, g->filter, sizeof g->filter);
         sql_text(st, 2, g->grating, sizeof g->grating);
+        sql_text(st, 3, g->observation, sizeof g->observation);
     } else if (rc != SQLITE_DONE) {
         code = sql_fail(q, err);
     }
@@ -102,6 +118,7 @@ int queue_load_group(struct queue *q, const char *group, struct queue_group *ret
     code = code ? code
                 : sql_rows(q, st, sizeof *g.members, read_member, &g.members,
                            &g.n_members, err);
+    code = code ? code : queue_load_neighbours(q, &g, newest, err);
     if (code) {
         queue_group_done(&g);
     } else {
@@ -114,6 +131,8 @@ void queue_group_done(struct queue_group *g)
 {
     free(g->members);
     free(g->spec3);
+    free(g->neighbours);
+    free(g->companions);
     *g = (struct queue_group){0};
 }
 
@@ -124,26 +143,37 @@ static void read_name(sqlite3_stmt *st, void *row)
     sql_text(st, 0, row, QUEUE_NAME);
 }
 
-int queue_groups_due(struct queue *q, double quiet_before, size_t limit,
+int queue_groups_due(struct queue *q, double quiet_before, double now, size_t limit,
                      char (**ret)[QUEUE_NAME], size_t *ret_n, struct err *err)
 {
     sqlite3_stmt *st;
     int code = sql_prepare(q, &st, err,
                            "SELECT name FROM grp WHERE dirty = 1"
                            " UNION SELECT name FROM grp WHERE quiet_since > 0"
-                           " AND quiet_since <= ?1 LIMIT ?2",
-                           "di", quiet_before, (int64_t)limit);
+                           " AND quiet_since <= ?1 UNION SELECT name FROM grp"
+                           " WHERE look_at > 0 AND look_at <= ?2 LIMIT ?3",
+                           "ddi", quiet_before, now, (int64_t)limit);
     return code ? code : sql_rows(q, st, QUEUE_NAME, read_name, ret, ret_n, err);
 }
 
-int queue_group_planned(struct queue *q, const char *group, double quiet_since,
-                        const char *waits_for, struct err *err)
+int queue_group_planned(struct queue *q, const char *group,
+                        const struct queue_plan *plan, struct err *err)
 {
     sqlite3_stmt *st;
     int code = sql_prepare(q, &st, err,
-                           "UPDATE grp SET dirty = 0, quiet_since = ?, waits_for = ?"
-                           " WHERE name = ?",
-                           "dss", quiet_since, waits_for, group);
+                           "UPDATE grp SET dirty = 0, quiet_since = ?, waits_for = ?,"
+                           " look_at = ?, members_wait = ?, offer = ?,"
+                           " without_imprint = ? WHERE name = ?",
+                           "dsdssis", plan->quiet_since, plan->waits_for, plan->look_at,
+                           plan->members_wait, plan->offer,
+                           (int64_t)plan->without_imprint, group);
+    return code ? code : sql_finish(q, st, err);
+}
+
+int queue_plan_anew(struct queue *q, struct err *err)
+{
+    sqlite3_stmt *st;
+    int code = sql_prepare(q, &st, err, "UPDATE grp SET dirty = 1 WHERE dirty = 0", "");
     return code ? code : sql_finish(q, st, err);
 }
 
@@ -162,8 +192,12 @@ void queue_read_waiting(sqlite3_stmt *st, void *row)
 {
     struct queue_waiting *w = row;
     sql_text(st, 0, w->group, sizeof w->group);
-    sql_text(st, 1, w->waits_for, sizeof w->waits_for);
-    w->quiet_since = sqlite3_column_double(st, 2);
+    sql_text(st, 1, w->plan.waits_for, sizeof w->plan.waits_for);
+    w->plan.quiet_since = sqlite3_column_double(st, 2);
+    w->plan.look_at = sqlite3_column_double(st, 3);
+    sql_text(st, 4, w->plan.members_wait, sizeof w->plan.members_wait);
+    sql_text(st, 5, w->plan.offer, sizeof w->plan.offer);
+    w->plan.without_imprint = sqlite3_column_int(st, 6);
 }
 
 int queue_waiting(struct queue *q, size_t limit, struct queue_waiting **ret,
@@ -171,9 +205,33 @@ int queue_waiting(struct queue *q, size_t limit, struct queue_waiting **ret,
 {
     sqlite3_stmt *st;
     int code = sql_prepare(q, &st, err,
-                           "SELECT name, waits_for, quiet_since FROM grp"
-                           " WHERE waits_for <> '' ORDER BY name LIMIT ?",
+                           "SELECT " QUEUE_WAITING_COLUMNS " FROM grp"
+                           " WHERE waits_for <> '' OR members_wait <> ''"
+                           " ORDER BY name LIMIT ?",
                            "i", (int64_t)limit);
     return code ? code
                 : sql_rows(q, st, sizeof **ret, queue_read_waiting, ret, ret_n, err);
+}
+
+int queue_offers(struct queue *q, size_t limit, struct queue_waiting **ret,
+                 size_t *ret_n, struct err *err)
+{
+    sqlite3_stmt *st;
+    int code = sql_prepare(q, &st, err,
+                           "SELECT " QUEUE_WAITING_COLUMNS " FROM grp"
+                           " WHERE offer <> '' ORDER BY name LIMIT ?",
+                           "i", (int64_t)limit);
+    return code ? code
+                : sql_rows(q, st, sizeof **ret, queue_read_waiting, ret, ret_n, err);
+}
+
+int queue_without_imprint(struct queue *q, size_t *ret, struct err *err)
+{
+    sqlite3_stmt *st;
+    int64_t n = 0;
+    int code = sql_prepare(
+        q, &st, err, "SELECT n FROM tally WHERE what = 'group.without_imprint'", "");
+    code = code ? code : sql_one(q, st, &n, err);
+    *ret = (size_t)n;
+    return code;
 }

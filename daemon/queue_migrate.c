@@ -3,7 +3,7 @@
 #include "common/base/mem.h"
 
 /*
- * Schema 2. Beside the rows proper:
+ * Schema 3, which is schema 2 with what to_3 adds. Beside the rows proper:
  *   tally    how many jobs, exposures and files are in each state, kept by triggers, so
  *            that a status costs the same with a hundred thousand jobs
  *   grp      one row for each group: to be looked at (dirty), since when it is quiet (0:
@@ -12,6 +12,7 @@
  *   share    worker time used by each program
  *   class    when a job of each program and priority last started
  *   setting  what outlives the daemon
+ *   companion  what a job reads beside its inputs
  */
 static const char tables[] =
     "CREATE TABLE exposure(id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL,"
@@ -168,6 +169,82 @@ static const char from_1_rows[] =
     "DROP TABLE product_1; DROP TABLE job_input_1; DROP TABLE event_1;"
     "DROP TABLE job_1; DROP TABLE exposure_1;";
 
+/* Groups whose jobs may read an exposure X beside their own. */
+#define ROUND(X)                                                                       \
+    "SELECT g.grp FROM exposure g WHERE g.grating = " X ".grating"                     \
+    " AND g.filter = " X ".filter AND g.state = 'accepted'"                            \
+    " AND (g.program = " X ".program OR " X ".role <> 'imprint')"
+#define DIRTY_ROUND(X)                                                                 \
+    " UPDATE grp SET dirty = 1 WHERE dirty = 0 AND name IN (" ROUND(X) ");"
+
+/* Leakage and background exposures belong to jobs. */
+static const char to_3[] =
+    "ALTER TABLE exposure ADD COLUMN pattern_type TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE exposure ADD COLUMN aid INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE exposure ADD COLUMN expstart REAL;"
+    "ALTER TABLE exposure ADD COLUMN xtilt REAL;"
+    "ALTER TABLE exposure ADD COLUMN ytilt REAL;"
+    "ALTER TABLE job ADD COLUMN companions_at REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE grp ADD COLUMN look_at REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE grp ADD COLUMN members_wait TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE grp ADD COLUMN offer TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE grp ADD COLUMN without_imprint INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE exposure SET aid = 1 WHERE role <> 'science';"
+    "UPDATE grp SET dirty = 1 WHERE name IN (SELECT grp FROM exposure"
+    " WHERE role = 'background' AND state = 'accepted');"
+
+    "CREATE INDEX exposure_optics ON exposure(grating, filter, program, grp)"
+    " WHERE state = 'accepted';"
+    "CREATE INDEX exposure_aid ON exposure(grating, filter, base)"
+    " WHERE state = 'accepted' AND aid = 1;"
+    "CREATE INDEX grp_look ON grp(look_at) WHERE look_at > 0;"
+    "DROP INDEX grp_waits;"
+    "CREATE INDEX grp_waits ON grp(name) WHERE waits_for <> '' OR members_wait <> '';"
+    "CREATE INDEX grp_offer ON grp(name) WHERE offer <> '';"
+    "CREATE TRIGGER grp_counted AFTER UPDATE OF without_imprint ON grp"
+    " WHEN new.without_imprint <> old.without_imprint BEGIN" /**/
+    COUNT(
+        "'group.without_imprint'",
+        "new.without_imprint - old.without_imprint") "END;"
+
+                                                     "CREATE TABLE companion(job "
+                                                     "INTEGER NOT NULL REFERENCES "
+                                                     "job(id),"
+                                                     " position INTEGER NOT NULL, "
+                                                     "exposure INTEGER REFERENCES "
+                                                     "exposure(id),"
+                                                     " input_job INTEGER REFERENCES "
+                                                     "job(id), role TEXT NOT NULL, why "
+                                                     "TEXT NOT NULL,"
+                                                     " PRIMARY KEY(job, position)) "
+                                                     "STRICT;"
+                                                     "CREATE INDEX companion_exposure "
+                                                     "ON companion(exposure)"
+                                                     " WHERE exposure IS NOT NULL;"
+                                                     "CREATE INDEX companion_from ON "
+                                                     "companion(input_job, job)"
+                                                     " WHERE input_job IS NOT NULL;"
+
+                                                     "CREATE TRIGGER aid_inserted "
+                                                     "AFTER INSERT ON exposure WHEN "
+                                                     "new.aid = 1 BEGIN" /**/
+    DIRTY_ROUND("new") "END;"                                            /**/
+                       "CREATE TRIGGER aid_moved AFTER UPDATE OF state ON exposure"
+                       " WHEN new.aid = 1 AND new.state <> old.state BEGIN" /**/
+    DIRTY_ROUND(
+        "new") "END;" /**/
+               "CREATE TRIGGER aid_settled AFTER UPDATE OF state ON job"
+               " WHEN new.exposure IS NOT NULL AND new.state <> old.state AND"
+               " (new.state IN ('done', 'held', 'quarantined', 'cancelled', "
+               "'superseded')"
+               " OR old.state IN ('done', 'held', 'quarantined', 'cancelled')) BEGIN"
+               " UPDATE grp SET dirty = 1 WHERE dirty = 0 AND name IN (SELECT g.grp"
+               " FROM exposure a JOIN exposure g ON g.grating = a.grating"
+               " AND g.filter = a.filter AND g.state = 'accepted'"
+               " AND (g.program = a.program OR a.role <> 'imprint')"
+               " WHERE a.id = new.exposure AND a.aid = 1); END;"
+               "PRAGMA user_version = 3;";
+
 int queue_migrate(struct queue *q, int from, struct err *err)
 {
     /* renaming a table must not rewrite what refers to it, nor dropping it check that */
@@ -178,10 +255,10 @@ int queue_migrate(struct queue *q, int from, struct err *err)
         return code;
     }
     code = from == 1 ? sql_exec(q, from_1_aside, err) : 0;
-    code = code ? code : sql_exec(q, tables, err);
-    code = code ? code : sql_exec(q, sums, err);
+    code = code || from >= 2 ? code : sql_exec(q, tables, err);
+    code = code || from >= 2 ? code : sql_exec(q, sums, err);
     code = code || from != 1 ? code : sql_exec(q, from_1_rows, err);
-    code = code ? code : sql_exec(q, "PRAGMA user_version = 2", err);
+    code = code ? code : sql_exec(q, to_3, err);
     if (code) {
         queue_rollback(q);
     } else {

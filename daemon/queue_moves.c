@@ -106,7 +106,8 @@ int queue_retry(struct queue *q, int64_t job, const char *message, double now,
     sqlite3_stmt *st;
     int64_t n = 0;
     int code = sql_prepare(q, &st, err,
-                           "SELECT count(*) FROM (SELECT 1 FROM job_input WHERE job = ?"
+                           "SELECT count(*) FROM (SELECT 1 FROM job_input i JOIN job j"
+                           " ON j.id = i.job WHERE i.job = ? AND j.queued_at > 0"
                            " LIMIT 1)",
                            "i", job);
     code = code ? code : sql_one(q, st, &n, err);

@@ -21,13 +21,16 @@
     "SELECT j.id FROM job j WHERE" IS_OLD(                                             \
         "j") " AND NOT EXISTS (SELECT 1 FROM job_input i JOIN job r ON r.id = i.job"   \
              " WHERE i.input_job = j.id AND NOT (" IS_OLD(                             \
-                 "r") "))"                                                             \
-                      " ORDER BY j.recipe DESC, j.changed_at LIMIT ?2"
+                 "r") ") UNION ALL SELECT 1 FROM companion c JOIN job r ON"            \
+                      " r.id = c.job WHERE c.input_job = j.id AND NOT (" IS_OLD(       \
+                          "r") ")) ORDER BY j.recipe DESC, j.changed_at LIMIT ?2"
 
 /* Exposures whose copy no job needs any more. */
 #define NOT_NEEDED                                                                     \
     " AND NOT EXISTS (SELECT 1 FROM job j WHERE j.exposure = e.id"                     \
-    " AND j.state NOT IN ('done', 'cancelled', 'superseded'))"
+    " AND j.state NOT IN ('done', 'cancelled', 'superseded'))"                         \
+    " AND NOT EXISTS (SELECT 1 FROM companion c JOIN job j ON j.id = c.job"            \
+    " WHERE c.exposure = e.id AND j.state NOT IN ('done', 'cancelled', 'superseded'))"
 #define OLD_EXPOSURES                                                                  \
     "SELECT id, sha256, name FROM (SELECT * FROM (SELECT e.id, e.sha256, e.name"       \
     " FROM exposure e WHERE e.state = 'superseded' AND e.changed_at < ?1" NOT_NEEDED   \
@@ -60,9 +63,8 @@ static int prune_jobs(struct queue *q, double before, bool dry_run, size_t limit
                       struct queue_pruned *ret, struct err *err)
 {
     static const char *const rows_of_a_job[] = {
-        "DELETE FROM product WHERE job = ?",
-        "DELETE FROM job_input WHERE job = ?",
-        "DELETE FROM event WHERE job = ?",
+        "DELETE FROM product WHERE job = ?",   "DELETE FROM job_input WHERE job = ?",
+        "DELETE FROM companion WHERE job = ?", "DELETE FROM event WHERE job = ?",
         "DELETE FROM job WHERE id = ?",
     };
     sqlite3_stmt *st;

@@ -1,5 +1,6 @@
 #include "daemon/queue_sql.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +113,13 @@ void sql_text(sqlite3_stmt *st, int column, char *ret, size_t size)
 {
     const char *s = (const char *)sqlite3_column_text(st, column);
     snprintf(ret, size, "%s", s ? s : "");
+}
+
+double sql_real(sqlite3_stmt *st, int column)
+{
+    return sqlite3_column_type(st, column) == SQLITE_NULL
+               ? (double)NAN
+               : sqlite3_column_double(st, column);
 }
 
 int sql_rows(struct queue *q, sqlite3_stmt *st, size_t size, sql_reader reader,

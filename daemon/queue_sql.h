@@ -28,7 +28,7 @@ struct queue {
     } cache[SQL_CACHE];
 };
 
-#define QUEUE_SCHEMA 2 /* PRAGMA user_version; queue_migrate.c */
+#define QUEUE_SCHEMA 3 /* PRAGMA user_version; queue_migrate.c */
 
 /* The error of the connection. A full disk, a failing one, or a lack of memory may pass;
  * what SQLite refuses for other reasons is a bug here. */
@@ -48,6 +48,7 @@ typedef void (*sql_reader)(sqlite3_stmt *st, void *row);
 int sql_rows(struct queue *q, sqlite3_stmt *st, size_t size, sql_reader reader,
              void *ret_array, size_t *ret_n, struct err *err);
 void sql_text(sqlite3_stmt *st, int column, char *ret, size_t size);
+double sql_real(sqlite3_stmt *st, int column); /* NULL: NaN, which is written as NULL */
 
 /* Several statements of any text. */
 int sql_exec(struct queue *q, const char *sql, struct err *err);
@@ -69,7 +70,7 @@ void queue_read_exposure(sqlite3_stmt *st, void *row); /* queue_exposures.c */
 #define QUEUE_EXPOSURE_COLUMNS                                                         \
     "id, sha256, name, base, state, role, grp, program, observation, visit, target,"   \
     " detector, filter, grating, pattern_number, pattern_total, bytes, accepted_at,"   \
-    " ra, dec, pa"
+    " ra, dec, pa, pattern_type, aid, expstart, xtilt, ytilt"
 
 void queue_read_event(sqlite3_stmt *st, void *row); /* queue_events.c */
 #define QUEUE_EVENTS                                                                   \
@@ -78,6 +79,12 @@ void queue_read_event(sqlite3_stmt *st, void *row); /* queue_events.c */
     " LEFT JOIN job j ON j.id = v.job WHERE "
 
 void queue_read_waiting(sqlite3_stmt *st, void *row); /* queue_groups.c */
+#define QUEUE_WAITING_COLUMNS                                                          \
+    "name, waits_for, quiet_since, look_at, members_wait, offer, without_imprint"
+
+/* queue_companions.c */
+int queue_load_neighbours(struct queue *q, struct queue_group *g, int64_t newest_spec3,
+                          struct err *err);
 
 struct queue_event_row { /* for queue_add_event; ids 0 and NULL texts are none */
     int64_t exposure, job;

@@ -17,7 +17,11 @@ static void apply(struct service *s)
     inbox_retime(s->inbox, params_real(v, "settle_seconds"),
                  params_real(v, "incomplete_seconds"),
                  params_real(v, "rescan_seconds"));
-    service_plan(s); /* group_quiet_seconds */
+    struct err err = {0};
+    if (queue_plan_anew(s->queue, &err)) { /* rules.h */
+        service_trouble(s, "cannot look at the groups again: %s", err.message);
+    }
+    service_plan(s);
 }
 
 static void refuse(struct service *s, const struct err *err)

@@ -56,6 +56,9 @@ void report_why(const struct report *r, const struct queue_job *j, char *ret,
 double report_waits_for(const struct report *r, const struct queue_waiting *w,
                         char *ret, size_t size);
 
+/* What spec2 jobs of a group wait for; "" if none does. */
+void report_members_wait(const struct queue_waiting *w, char *ret, size_t size);
+
 /* The job of a request, or an error that names those with the nearest names. */
 int report_find(const struct report *r, const char *name, struct queue_job *ret,
                 struct err *err);

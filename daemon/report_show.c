@@ -55,6 +55,36 @@ static int put_inputs(json_t *o, const struct report *r, int64_t job, struct err
     return 0;
 }
 
+/* What it reads beside them, and why. */
+static int put_members(json_t *o, const struct report *r, int64_t job, struct err *err)
+{
+    struct queue_companion *list;
+    size_t n;
+    int code = queue_companions(r->queue, job, &list, &n, err);
+    if (code) {
+        return code;
+    }
+    json_t *members = json_array();
+    for (size_t i = 0; i < n; i++) {
+        struct queue_exposure e;
+        struct queue_job from;
+        bool known = list[i].input_job
+                         ? !queue_get_job(r->queue, list[i].input_job, &from, err)
+                         : !queue_get_exposure(r->queue, list[i].exposure, &e, err);
+        json_t *m = json_object();
+        report_put(m, "member",
+                   report_text(!known              ? ""
+                               : list[i].input_job ? from.name
+                                                   : e.name));
+        report_put(m, "role", report_text(list[i].role));
+        report_put(m, "why", report_text(list[i].why));
+        json_array_append_new(members, m);
+    }
+    report_put(o, "members", members);
+    free(list);
+    return 0;
+}
+
 static int put_products(json_t *o, const struct report *r, int64_t job, struct err *err)
 {
     struct queue_product *p;
@@ -100,7 +130,8 @@ static json_t *show_job(const struct report *r, const struct queue_job *j,
     json_t *o = report_job(j), *history = NULL;
     report_why(r, j, why, sizeof why);
     report_put(o, "why", report_text(why));
-    if (put_inputs(o, r, j->id, err) || put_products(o, r, j->id, err) ||
+    if (put_inputs(o, r, j->id, err) || put_members(o, r, j->id, err) ||
+        put_products(o, r, j->id, err) ||
         put_job_events(o, r, -SHOWN_EVENTS, j->name, SHOWN_EVENTS, err) ||
         (j->exposure && (queue_get_exposure(r->queue, j->exposure, &e, err) ||
                          !(history = exposure_with_history(r, &e, err))))) {

@@ -76,12 +76,34 @@ static void put_waiting(json_t *o, const struct report *r)
             double due = report_waits_for(r, &waits[i], what, sizeof what);
             report_put(w, "group", report_text(waits[i].group));
             report_put(w, "waits_for", report_text(what));
+            report_members_wait(&waits[i], what, sizeof what);
+            report_put(w, "members_wait", report_text(what));
             report_put(w, "due_at", due > 0 ? json_real(due) : json_null());
             json_array_append_new(list, w);
         }
         free(waits);
     }
     report_put(o, "waiting", list);
+}
+
+/* Backgrounds that exist and are not used, and what has no leakage exposure. */
+static void put_offers(json_t *o, const struct report *r)
+{
+    json_t *list = json_array();
+    struct queue_waiting *offers;
+    size_t n, bare = 0;
+    if (!queue_offers(r->queue, SHOWN_GROUPS, &offers, &n, NULL)) {
+        for (size_t i = 0; i < n; i++) {
+            json_t *w = json_object();
+            report_put(w, "group", report_text(offers[i].group));
+            report_put(w, "offer", report_text(offers[i].plan.offer));
+            json_array_append_new(list, w);
+        }
+        free(offers);
+    }
+    queue_without_imprint(r->queue, &bare, NULL);
+    report_put(o, "unused_backgrounds", list);
+    report_put(o, "without_imprint", json_integer((json_int_t)bare));
 }
 
 /* Who has jobs in the queue, and how much each has had of the workers lately. */
@@ -252,6 +274,7 @@ json_t *report_status(const struct report *r, const struct request *in, struct e
     put_running(o, r);
     put_programs(o, r);
     put_waiting(o, r);
+    put_offers(o, r);
     put_jobs(o, r, "problems", bad, 3);
     put_jobs(o, r, "suspects", suspect, 1);
     put_rejections(o, r);

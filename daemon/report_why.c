@@ -23,14 +23,24 @@ double report_waits_for(const struct report *r, const struct queue_waiting *w,
                         char *ret, size_t size)
 {
     double quiet = params_real(r->config->values, "group_quiet_seconds");
-    double due = w->quiet_since > 0 ? w->quiet_since + quiet : 0;
+    double due = w->plan.quiet_since > 0 ? w->plan.quiet_since + quiet : 0;
     double left = due - service_now();
-    int used = snprintf(ret, size, "%s", w->waits_for);
+    int used = snprintf(ret, size, "%s", w->plan.waits_for);
     if (due > 0 && used > 0 && (size_t)used < size) {
         snprintf(ret + used, size - (size_t)used, ", or %.0f s of quiet",
                  left > 0 ? left : 0.0);
     }
     return due;
+}
+
+void report_members_wait(const struct queue_waiting *w, char *ret, size_t size)
+{
+    double left = w->plan.look_at - service_now();
+    int used = snprintf(ret, size, "%s", w->plan.members_wait);
+    if (w->plan.look_at > 0 && used > 0 && (size_t)used < size) {
+        snprintf(ret + used, size - (size_t)used, ", or %.0f s of quiet",
+                 left > 0 ? left : 0.0);
+    }
 }
 
 static void why_queued(const struct report *r, const struct queue_job *j, char *ret,
@@ -67,7 +77,11 @@ void report_why(const struct report *r, const struct queue_job *j, char *ret,
         char what[700];
         struct queue_waiting w = {0};
         queue_group_waiting(r->queue, j->group, &w, NULL);
-        report_waits_for(r, &w, what, sizeof what);
+        if (j->exposure) {
+            report_members_wait(&w, what, sizeof what);
+        } else {
+            report_waits_for(r, &w, what, sizeof what);
+        }
         snprintf(ret, size, "waits for: %s",
                  *what ? what : "the plan of its group, which comes within moments");
         break;

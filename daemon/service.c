@@ -17,6 +17,7 @@
 #include "daemon/messages.h"
 #include "daemon/machine.h"
 #include "daemon/plan.h"
+#include "daemon/rules.h"
 #include "daemon/service_state.h"
 
 #define TICK_MS 200
@@ -118,12 +119,12 @@ static int open_folders(struct service *s, struct err *err)
     return code;
 }
 
-static bool plan(struct service *s, double quiet_seconds)
+static bool plan(struct service *s, const struct plan_rules *rules)
 {
     struct err err = {0};
     bool all = false;
     double begin = service_now();
-    if (plan_groups(s->queue, begin, quiet_seconds, PLAN_SECONDS, &all, &err)) {
+    if (plan_groups(s->queue, rules, begin, PLAN_SECONDS, &all, &err)) {
         service_trouble(s, "planning failed, trying again: %s", err.message);
     }
     double end = service_now();
@@ -137,12 +138,17 @@ bool service_plan(struct service *s)
     if (now < s->plan_after && s->plan_after - now < 60.0) { /* the clock may be set */
         return false;
     }
-    return plan(s, params_real(s->config->values, "group_quiet_seconds"));
+    struct plan_rules rules;
+    rules_of(s->config, &rules);
+    return plan(s, &rules);
 }
 
 bool service_combine(struct service *s)
 {
-    return plan(s, 0.0);
+    struct plan_rules rules;
+    rules_of(s->config, &rules);
+    rules.quiet_seconds = rules.wait_seconds = 0;
+    return plan(s, &rules);
 }
 
 static int open_queue(struct service *s, struct err *err)

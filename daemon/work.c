@@ -31,7 +31,9 @@ static int add_input(struct job *job, char *path, const char *sha256, struct err
     return 0;
 }
 
-static int add_product(struct queue *q, int64_t from, struct job *job, struct err *err)
+/* A product of a job, by its suffix: ERR_INPUT if it has none. *ret is freed. */
+static int find_product(struct queue *q, int64_t from, const char *suffix, char **ret,
+                        char sha256[65], struct err *err)
 {
     struct queue_product *p;
     size_t n;
@@ -39,17 +41,25 @@ static int add_product(struct queue *q, int64_t from, struct job *job, struct er
     if (code) {
         return code;
     }
-    code =
-        err_set(err, ERR_INPUT, "job %lld, whose product this job reads, has no _cal",
-                (long long)from);
+    code = err_set(err, ERR_INPUT, "job %lld, whose product this job reads, has no _%s",
+                   (long long)from, suffix);
     for (size_t i = 0; i < n; i++) {
-        if (!strcmp(p[i].suffix, "cal")) {
-            code = add_input(job, mem_strdup(p[i].path, err), p[i].sha256, err);
+        if (!strcmp(p[i].suffix, suffix)) {
+            *ret = mem_strdup(p[i].path, err);
+            memcpy(sha256, p[i].sha256, 65);
+            code = *ret ? 0 : ERR_NOMEM;
             break;
         }
     }
     free(p);
     return code;
+}
+
+static int add_product(struct queue *q, int64_t from, struct job *job, struct err *err)
+{
+    char *path, sha256[65];
+    int code = find_product(q, from, "cal", &path, sha256, err);
+    return code ? code : add_input(job, path, sha256, err);
 }
 
 static int add_inputs(struct queue *q, const struct spool *spool,
@@ -77,13 +87,44 @@ static int add_inputs(struct queue *q, const struct spool *spool,
     return code;
 }
 
+/* What stands beside the inputs: exposures of the spool, or spectra. */
+static int add_members(struct queue *q, const struct spool *spool,
+                       const struct queue_job *row, struct job *job, struct err *err)
+{
+    struct queue_companion *list;
+    size_t n;
+    int code = queue_companions(q, row->id, &list, &n, err);
+    if (code) {
+        return code;
+    }
+    job->members = mem_calloc(n + 1, sizeof *job->members, err);
+    code = job->members ? 0 : ERR_NOMEM;
+    for (size_t i = 0; i < n && !code; i++) {
+        struct job_member *m = &job->members[i];
+        struct queue_exposure e;
+        job->n_members = i + 1;
+        if (list[i].input_job) {
+            code = find_product(q, list[i].input_job, "x1d", &m->path, m->sha256, err);
+        } else if (!(code = queue_get_exposure(q, list[i].exposure, &e, err))) {
+            m->path = spool_path(spool, e.sha256, e.name, err);
+            memcpy(m->sha256, e.sha256, sizeof m->sha256);
+        }
+        m->role = code ? NULL : mem_strdup(list[i].role, err);
+        code = code ? code : m->path && m->role ? 0 : ERR_NOMEM;
+    }
+    free(list);
+    return code;
+}
+
 /* ---- settings ---- */
 
-static int add_settings(const struct config *config, const char *name, struct job *job,
-                        struct err *err)
+int work_settings(const struct config *config, const char *recipe, struct job *job,
+                  struct err *err)
 {
     size_t n;
-    char **lines = config_strings(config, name, &n, err);
+    char **lines = config_strings(
+        config, !strcmp(recipe, "spec3") ? "spec3_settings" : "spec2_settings", &n,
+        err);
     struct job_setting *s = lines ? mem_calloc(n, sizeof *s, err) : NULL;
     int code = s ? 0 : ERR_NOMEM;
     job->settings = s;
@@ -145,9 +186,8 @@ int work_describe(struct queue *q, const struct spool *spool,
         goto out;
     }
     code = add_inputs(q, spool, row, &job, err);
-    code = code ? code
-                : add_settings(config, is_spec3 ? "spec3_settings" : "spec2_settings",
-                               &job, err);
+    code = code ? code : add_members(q, spool, row, &job, err);
+    code = code ? code : work_settings(config, row->recipe, &job, err);
 out:
     if (code) {
         job_done(&job);

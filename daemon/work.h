@@ -35,6 +35,10 @@ int work_prepare(struct queue *q, const struct spool *spool,
                  const struct config *config, const struct work_place *place,
                  const struct queue_job *row, struct job *ret, struct err *err);
 
+/* Set job->settings and job->n_settings to the configuration's settings of a recipe. */
+int work_settings(const struct config *config, const char *recipe, struct job *job,
+                  struct err *err);
+
 /* Where its manifest is. The caller frees. */
 char *work_manifest(const struct work_place *place, const struct queue_job *row,
                     struct err *err);

@@ -38,7 +38,8 @@ void daemon_child_init(struct daemon_child *d, const char *extra)
                      "{\"inbox_folder\": \"%s\", \"spool_folder\": \"%.200s/spool\","
                      " \"products_folder\": \"%s\", \"rejected_folder\": \"%s\","
                      " \"references_folder\": \"%s\", \"socket_path\": \"%s\","
-                     " \"settle_seconds\": 0.05, \"incomplete_seconds\": 0.3%s%s}",
+                     " \"settle_seconds\": 0.05, \"incomplete_seconds\": 0.3,"
+                     " \"member_wait_seconds\": 0%s%s}",
                      d->inbox, d->top, d->products, d->rejected, d->references,
                      d->socket, *extra ? ", " : "", extra);
     support_write_file(d->config, text, (size_t)n);

@@ -43,7 +43,7 @@ int64_t kit_accept(struct queue *q, const char *base, long content, double now)
     int64_t id;
     support_ok(queue_begin(q, &err), &err);
     support_ok(queue_add_exposure(q, &e, &file, now, &id, &err), &err);
-    support_ok(plan_exposure(q, id, now, &err), &err);
+    support_ok(plan_exposure(q, &(struct plan_rules){0}, id, now, &err), &err);
     support_ok(queue_commit(q, &err), &err);
     return id;
 }
@@ -74,8 +74,9 @@ void kit_run(struct queue *q, int64_t job, const char *path, double now)
 
 void kit_plan(struct queue *q, double now, double quiet_seconds)
 {
+    const struct plan_rules rules = {.quiet_seconds = quiet_seconds};
     for (bool all = false; !all;) {
-        support_ok(plan_groups(q, now, quiet_seconds, 1.0, &all, &err), &err);
+        support_ok(plan_groups(q, &rules, now, 1.0, &all, &err), &err);
     }
 }
 

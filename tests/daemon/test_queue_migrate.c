@@ -1,5 +1,6 @@
 #include <check.h>
 #include <dirent.h>
+#include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,10 +8,11 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "daemon/queue.h"
+#include "daemon/plan.h"
 #include "tests/daemon/killing_vfs.h"
 #include "tests/daemon/queue_kit.h"
 #include "tests/daemon/queue_schema1.h"
+#include "tests/daemon/queue_schema2.h"
 #include "tests/support.h"
 
 static char *folder;
@@ -106,6 +108,37 @@ START_TEST(test_queue_migrate_keeps_rows_and_a_copy)
 }
 END_TEST
 
+/* What is done stays done; a background that was only kept is reduced. */
+START_TEST(test_queue_migrate_from_schema_2)
+{
+    char name[300];
+    struct queue_exposure e;
+    struct queue_job j;
+    bool planned;
+    queue_schema2_write(path);
+    queue_schema2_add_background(path);
+    support_ok(queue_open(path, QUEUE_WRITE, &q, &err), &err);
+    ck_assert_int_eq(count_files("queue.db.schema2-", name, sizeof name), 1);
+    support_ok(queue_get_exposure(q, 4, &e, &err), &err);
+    ck_assert(e.aid);
+    ck_assert(isnan(e.xtilt) && isnan(e.ytilt) && isnan(e.expstart));
+    ck_assert_str_eq(e.pattern_type, "");
+    support_ok(queue_is_planned(q, &planned, &err), &err);
+    ck_assert(!planned);
+    const struct plan_rules rules = {
+        .imprints = true, .backgrounds = true, .linked = true, .nods = true};
+    for (bool all = false; !all;) {
+        support_ok(plan_groups(q, &rules, 1000, 1.0, &all, &err), &err);
+    }
+    support_ok(queue_find_job(q, "spec2-sky-1", &j, &err), &err);
+    ck_assert_int_eq(j.state, JOB_QUEUED);
+    support_ok(queue_find_job(q, "spec2-a-2", &j, &err), &err);
+    ck_assert_int_eq(j.state, JOB_DONE);
+    ck_assert_int_eq(queue_find_job(q, "spec2-a-3", &j, &err), ERR_INPUT);
+    kit_check(q);
+}
+END_TEST
+
 START_TEST(test_queue_migrate_is_refused_to_readers)
 {
     queue_schema1_write(path);
@@ -172,8 +205,10 @@ static int migrate_and_die(long n)
     return WEXITSTATUS(status);
 }
 
+/* _i: the schema before */
 START_TEST(test_queue_migrate_killed_at_every_write)
 {
+    const int from = _i;
     int old = 0, new = 0, status = 9;
     for (long n = 1; status != 0; n++) {
         ck_assert_int_lt(n, 2000);
@@ -181,17 +216,17 @@ START_TEST(test_queue_migrate_killed_at_every_write)
         folder = support_folder();
         free(path);
         path = strdup(support_path(folder, "queue.db"));
-        queue_schema1_write(path);
+        (from == 1 ? queue_schema1_write : queue_schema2_write)(path);
         status = migrate_and_die(n);
         ck_assert_msg(status == 9 || status == 0, "status %d at %ld", status, n);
         /* one or the other, never both */
         int64_t version = ask("PRAGMA user_version");
-        ck_assert(version == 1 || version == 2);
-        old += version == 1;
-        new += version == 2;
+        ck_assert(version == from || version == 3);
+        old += version == from;
+        new += version == 3;
         ck_assert_int_eq(
-            ask("SELECT count(*) FROM pragma_table_info('job') WHERE name = 'wish'"),
-            version == 2);
+            ask("SELECT count(*) FROM sqlite_schema WHERE name = 'companion'"),
+            version == 3);
         ck_assert_int_eq(ask("SELECT count(*) FROM sqlite_schema WHERE name LIKE"
                              " '%\\_1' ESCAPE '\\' AND type = 'table'"),
                          0);
@@ -206,8 +241,8 @@ START_TEST(test_queue_migrate_killed_at_every_write)
     }
     ck_assert_int_gt(old, 20);
     ck_assert_int_gt(new, 5);
-    fprintf(stderr, "killed at %d writes: %d times still old, %d times new\n",
-            old + new - 1, old, new - 1);
+    fprintf(stderr, "schema %d, killed at %d writes: %d times still old, %d new\n",
+            from, old + new - 1, old, new - 1);
 }
 END_TEST
 
@@ -229,7 +264,7 @@ START_TEST(test_queue_migrate_newer_schema_is_left_alone)
     if (pid == 0) {
         sqlite3 *db;
         sqlite3_open(path, &db);
-        _exit(sqlite3_exec(db, "CREATE TABLE later(x); PRAGMA user_version = 3", NULL,
+        _exit(sqlite3_exec(db, "CREATE TABLE later(x); PRAGMA user_version = 4", NULL,
                            NULL, NULL));
     }
     int status;
@@ -240,7 +275,7 @@ START_TEST(test_queue_migrate_newer_schema_is_left_alone)
     char *wal = support_read_file(support_path(folder, "queue.db-wal"), &n_wal);
     ck_assert_uint_gt(n_wal, 0);
     ck_assert_int_eq(queue_open(path, QUEUE_WRITE, &q, &err), ERR_IO);
-    ck_assert_ptr_nonnull(strstr(err.message, "schema 3"));
+    ck_assert_ptr_nonnull(strstr(err.message, "schema 4"));
     ck_assert_ptr_nonnull(strstr(err.message, "newer version"));
     ck_assert_int_eq(queue_open(path, QUEUE_READ, &q, &err), ERR_IO);
     same("queue.db", db, n);
@@ -260,7 +295,8 @@ int main(void)
     tcase_add_test(t, test_queue_migrate_keeps_rows_and_a_copy);
     tcase_add_test(t, test_queue_migrate_is_refused_to_readers);
     tcase_add_test(t, test_queue_opens_after_a_death_while_it_was_made);
-    tcase_add_test(t, test_queue_migrate_killed_at_every_write);
+    tcase_add_loop_test(t, test_queue_migrate_killed_at_every_write, 1, 3);
+    tcase_add_test(t, test_queue_migrate_from_schema_2);
     tcase_add_test(t, test_queue_migrate_newer_schema_is_left_alone);
     suite_add_tcase(s, t);
     return support_run(s);

@@ -64,7 +64,7 @@ static void accept_one(long i, bool one_group)
     strcpy(e.grating, "G395H");
     strcpy(e.filter, "F290LP");
     support_ok(queue_add_exposure(q, &e, NULL, (double)i, &id, &err), &err);
-    support_ok(plan_exposure(q, id, (double)i, &err), &err);
+    support_ok(plan_exposure(q, &(struct plan_rules){0}, id, (double)i, &err), &err);
 }
 
 /* n exposures, a thousand in a commit. Returns the steps of the last one. */

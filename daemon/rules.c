@@ -1,0 +1,50 @@
+#include "daemon/rules.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/work.h"
+#include "stages/recipe.h"
+
+/* Will this stage run? Settings that are wrong hold each job with the reason; here they
+ * change nothing. */
+static bool runs(const struct config *config, const char *recipe_name,
+                 const char *stage)
+{
+    const struct recipe *recipe = recipe_find(recipe_name);
+    struct recipe_settings *s = NULL;
+    struct job job = {0};
+    struct err err = {0};
+    int step = 0;
+    bool on = !recipe_step_find(recipe, stage, &step, &err) &&
+              !recipe_settings_new(recipe, &s, &err) &&
+              !work_settings(config, recipe_name, &job, &err);
+    for (size_t i = 0; i < job.n_settings && on; i++) {
+        const struct job_setting *set = &job.settings[i];
+        if (!strcmp(set->name, "skip")) {
+            recipe_set(s, set->stage, set->name, set->value, &err);
+        }
+    }
+    on = on && !recipe_is_skipped(s, step);
+    recipe_settings_free(s);
+    job_done(&job);
+    return on;
+}
+
+void rules_of(const struct config *config, struct plan_rules *ret)
+{
+    const struct params *v = config->values;
+    const char *policy = params_string(v, "background_policy");
+    const bool images = runs(config, "spec2", "bkg_subtract");
+    *ret = (struct plan_rules){
+        .quiet_seconds = params_real(v, "group_quiet_seconds"),
+        .wait_seconds = params_real(v, "member_wait_seconds"),
+        .imprints = runs(config, "spec2", "imprint_subtract"),
+        .nods = images && params_bool(v, "nod_subtraction"),
+        .linked = strcmp(policy, "off") != 0,
+        .off_scene = !strcmp(policy, "nearest"),
+        .in_spec3 = !strcmp(params_string(v, "background_stage"), "master_background"),
+    };
+    ret->backgrounds =
+        ret->in_spec3 ? runs(config, "spec3", "master_background") : images;
+}

@@ -1,0 +1,14 @@
+#ifndef IFUD_DAEMON_RULES_H
+#define IFUD_DAEMON_RULES_H
+
+#include "config/config.h"
+#include "daemon/planner.h"
+
+/*
+ * The planner's rules, from the configuration: its own keys, and which stages the settings
+ * of the recipes leave on (nobody waits for exposures that no stage would read).
+ * Thread: any. Test: tests/daemon/test_rules.c
+ */
+void rules_of(const struct config *config, struct plan_rules *ret);
+
+#endif
