@@ -16,34 +16,42 @@
  * arXiv:2306.03250. Test: tests/stages/test_clean_flicker_noise.c
  */
 
+enum { FRAME = 2048 }; /* pixels on each side of a full frame */
+
 /* ---- the steps of one exposure ---- */
 
-static int scene_mask(const struct params *params, struct flicker *f, struct err *err)
+static int scene_mask(const struct stage_env *env, const struct params *params,
+                      struct flicker *f, struct err *err)
 {
     const struct exposure *e = f->exposure;
     const size_t n = exposure_pixels(e);
     const char *user_mask = params_string(params, "user_mask");
-    const double sigma = params_real(params, "n_sigma");
+    const struct flicker_cut cut = {.lower = 3,
+                                    .upper = params_real(params, "n_sigma"),
+                                    .fit_histogram =
+                                        params_bool(params, "fit_histogram")};
     if (user_mask) {
         return flicker_mask_read(user_mask, e, f->mask, err);
     }
     flicker_mask_start(e, params_bool(params, "mask_science_regions"), f->mask);
-    return sigma > 0 ? flicker_clip(f->image, f->mask, n, 3, sigma, false, err) : 0;
+    return cut.upper > 0 ? flicker_clip(env, f->image, f->mask, n, &cut, &f->level, err)
+                         : 0;
 }
 
 /* Take the background off f->image and narrow the mask. */
-static int take_background(const struct params *params, struct flicker *f,
-                           struct err *err)
+static int take_background(const struct stage_env *env, const struct params *params,
+                           struct flicker *f, struct err *err)
 {
     const size_t n = exposure_pixels(f->exposure);
     const double sigma = params_real(params, "n_sigma");
-    if (params_is_none(params, "background_method")) {
-        return 0;
+    const struct flicker_cut cut = {.lower = sigma, .upper = sigma, .lower_half = true};
+    float rest;
+    f->level = 0;
+    int code = flicker_background(env, params, f, err);
+    if (code || sigma <= 0 || params_is_none(params, "background_method")) {
+        return code;
     }
-    int code = flicker_background(f, err);
-    return !code && sigma > 0
-               ? flicker_clip(f->image, f->mask, n, sigma, sigma, true, err)
-               : code;
+    return flicker_clip(env, f->image, f->mask, n, &cut, &rest, err);
 }
 
 static int fit(const struct stage_env *env, const struct params *params,
@@ -53,7 +61,13 @@ static int fit(const struct stage_env *env, const struct params *params,
     if (!strcmp(method, "fft")) {
         return flicker_fft(env, f, err);
     }
-    return flicker_median(env, f, params_bool(params, "fit_by_channel"), err);
+    bool by_channel = params_bool(params, "fit_by_channel");
+    if (by_channel && (f->nx != FRAME || f->ny != FRAME)) {
+        stage_warn(env, "%s: fit_by_channel needs a full frame, and is left out",
+                   f->exposure->meta.filename);
+        by_channel = false;
+    }
+    return flicker_median(env, f, by_channel, err);
 }
 
 /* Columns that have data, but no background pixel. */
@@ -85,6 +99,69 @@ static void subtract(const struct flicker *f, struct exposure *e)
     }
 }
 
+/* The planes that were asked for, in the peer's sense: the noise is what was added to the
+ * exposure. Overwrites f->noise. */
+static int keep_planes(const struct stage_env *env, const struct params *params,
+                       struct flicker *f, struct err *err)
+{
+    const struct exposure *e = f->exposure;
+    const size_t n = exposure_pixels(e);
+    int code = 0;
+    if (params_bool(params, "save_background")) {
+        if (!f->model) {
+            f->model = mem_alloc(n, sizeof *f->model, err);
+            code = f->model ? 0 : ERR_NOMEM;
+            for (size_t i = 0; !code && i < n; i++) {
+                f->model[i] = f->level;
+            }
+        }
+        code = code ? code : flicker_keep(env, f, "flicker_bkg", NULL, f->model, err);
+    }
+    if (!code && params_bool(params, "save_noise")) {
+        for (size_t i = 0; i < n; i++) {
+            const float flat = f->flat ? f->flat[i] : 1;
+            f->noise[i] = isfinite(e->sci[i]) ? -f->noise[i] * flat : NAN;
+        }
+        code = flicker_keep(env, f, "flicker_noise", NULL, f->noise, err);
+    }
+    return code;
+}
+
+/* Why nothing can be cleaned, before a mask is made, or NULL. */
+static const char *out_of_reach(const struct params *params)
+{
+    const char *background = params_string(params, "background_method");
+    return background && !strcmp(background, "median_image")
+               ? "background_method = median_image needs several integrations, and a "
+                 "rate image has one"
+               : NULL;
+}
+
+static int leave_as_is(const struct stage_env *env, struct exposure *e, const char *why,
+                       struct err *err)
+{
+    stage_warn(env, "%s: left as it is: %s", e->meta.filename, why);
+    return header_set_string(&e->primary, "CFN_LEFT", why,
+                             "why 1/f noise was not subtracted", err);
+}
+
+static int tell_columns(const struct stage_env *env, const struct flicker *f,
+                        struct exposure *e, struct err *err)
+{
+    const size_t empty = empty_columns(f);
+    if (empty || f->n_plain) {
+        stage_warn(env,
+                   "%s: %zu of %d columns have no background pixel and stay as they "
+                   "are, %zu have too few for the whole fit",
+                   e->meta.filename, empty, f->nx, f->n_plain);
+    }
+    int code = header_set_int(&e->primary, "CFN_NOBG", (long)empty,
+                              "columns without background, not cleaned", err);
+    return code ? code
+                : header_set_int(&e->primary, "CFN_FEW", (long)f->n_plain,
+                                 "lines fitted with fewer vectors", err);
+}
+
 static int clean(const struct stage_env *env, const struct params *params,
                  struct flicker *f, struct exposure *e, struct err *err)
 {
@@ -92,34 +169,37 @@ static int clean(const struct stage_env *env, const struct params *params,
     for (size_t i = 0; i < n; i++) {
         f->image[i] = isfinite(e->sci[i]) ? e->sci[i] : 0;
     }
-    int code = scene_mask(params, f, err);
+    int code = scene_mask(env, params, f, err);
     for (size_t i = 0; i < n; i++) {
         f->mask[i] &= isfinite(e->sci[i]) != 0;
     }
     if (!code && params_bool(params, "save_mask")) {
         code = flicker_keep(env, f, "mask", f->mask, NULL, err);
     }
-    code = code ? code : take_background(params, f, err);
+    if (!code && !memchr(f->mask, 1, n)) {
+        return leave_as_is(env, e, "the mask has no background pixel", err);
+    }
+    code = code ? code : take_background(env, params, f, err);
     code = code ? code : fit(env, params, f, err);
-    if (code) {
-        return code;
+    if (!code) {
+        subtract(f, e);
+        code = tell_columns(env, f, e, err);
     }
-    const size_t empty = empty_columns(f);
-    if (empty || f->n_plain) {
-        stage_warn(
-            env,
-            "%s: %zu of %d columns have no background pixel and stay as they are, "
-            "%zu have too few for the whole fit",
-            e->meta.filename, empty, f->nx, f->n_plain);
-    }
-    subtract(f, e);
-    return 0;
+    return code ? code : keep_planes(env, params, f, err);
 }
 
 static int one_exposure(const struct stage_env *env, const struct params *params,
                         struct exposure *e, struct err *err)
 {
     const size_t n = exposure_pixels(e);
+    const char *why = out_of_reach(params);
+    if (params_bool(params, "autoparam")) {
+        stage_warn(env, "%s: autoparam has no rules for %s; parameters are as given",
+                   e->meta.filename, e->meta.exp_type);
+    }
+    if (why) {
+        return leave_as_is(env, e, why, err);
+    }
     struct flicker f = {.exposure = e, .nx = e->nx, .ny = e->ny};
     f.nrs2 = !strcmp(e->meta.detector, "NRS2");
     f.image = mem_alloc(n, sizeof *f.image, err);
@@ -145,21 +225,39 @@ static int run(const struct stage_env *env, const struct params *params,
 static const char *const types[] = {NULL};
 
 static const struct param table[] = {
+    {"autoparam", PARAM_BOOL, "false", 0, 0, NULL, "",
+     "Choose parameters from the exposure: there are no rules for NIRSpec, so it warns",
+     false},
     {"fit_method", PARAM_STRING, "median", 0, 0, "fft|median", "",
      "How the noise is fitted: fft is NSClean, median that of each column", false},
     {"fit_by_channel", PARAM_BOOL, "false", 0, 0, NULL, "",
-     "With median: each of the four outputs by itself", false},
-    {"background_method", PARAM_STRING, "median", 0, 0, "median", "",
-     "Level that is taken off before the fit and put back", true},
+     "With median, of a full frame: each of the four outputs by itself", false},
+    {"background_method", PARAM_STRING, "median", 0, 0, "median|model|median_image", "",
+     "What is taken off before the fit and put back: a level, or a smooth model; "
+     "median_image needs several integrations, so that a rate image stays as it is",
+     true},
+    {"background_box_size", PARAM_LIST, "none", 1, 2048, NULL, "pixel",
+     "Rows and columns of a box of the model; none: the largest up to 32 that fits "
+     "evenly",
+     true},
+    {"fit_histogram", PARAM_BOOL, "false", 0, 0, NULL, "",
+     "Level and sigma for n_sigma from a Gaussian fitted to a histogram", false},
     {"mask_science_regions", PARAM_BOOL, "false", 0, 0, NULL, "",
      "Leave slices, failed-open shutters and the fixed slits out of the fit", false},
     {"user_mask", PARAM_STRING, "none", 0, 0, NULL, "file",
      "FITS file of a mask to use instead, 1 on background pixels", true},
     {"n_sigma", PARAM_REAL, "2.0", 0, 100, NULL, "sigma",
      "What stands so far above the background is left out; 0 leaves all in", false},
+    {"single_mask", PARAM_BOOL, "true", 0, 0, NULL, "",
+     "One mask for all integrations: a rate image has one, so that both are the same",
+     false},
     {"save_mask", PARAM_BOOL, "false", 0, 0, NULL, "",
      "Write the mask of background pixels, as user_mask takes it, as <name>_mask.fits",
      false},
+    {"save_background", PARAM_BOOL, "false", 0, 0, NULL, "",
+     "Write what background_method took off as <name>_flicker_bkg.fits", false},
+    {"save_noise", PARAM_BOOL, "false", 0, 0, NULL, "",
+     "Write what was added to the exposure as <name>_flicker_noise.fits", false},
 };
 
 const struct stage stage_clean_flicker_noise = {

@@ -25,27 +25,39 @@ struct flicker {
     float *noise;    /* made by a method: the noise of `image`, to be subtracted */
     float *variance; /* NULL, or the noise's variance, made (mem_alloc) by a method */
     size_t n_plain;  /* fft: lines with too few pixels for all vectors */
-    char left_as_is[200]; /* why nothing is cleaned; "" if it is */
 };
 
 /* ---- flicker_level.c: what stands out of the background ---- */
 
+struct flicker_cut {
+    double lower, upper; /* sigma */
+    bool lower_half;     /* sigma of what lies below the center, mirrored */
+    bool fit_histogram;  /* center and sigma of a Gaussian fitted to a histogram */
+};
+
 /*
  * Take pixels out of the mask that lie below center - lower * sigma or above
  * center + upper * sigma; center and sigma are the median and standard deviation of the
- * masked pixels, clipped at 3 sigma. lower_half: of those below the median, mirrored.
+ * masked pixels, clipped at 3 sigma in five rounds. fit_histogram: those of a Gaussian
+ * fitted to 2000 bins within 4 sigma of the clipped mean; if that does not converge, the
+ * clipped mean and standard deviation.
+ * Returned: *ret_median of what is left, 0 if nothing is.
  * Reference: jwst user documentation, "clean_flicker_noise".
  */
-int flicker_clip(const float *image, uint8_t *mask, size_t n, double lower,
-                 double upper, bool lower_half, struct err *err);
+int flicker_clip(const struct stage_env *env, const float *image, uint8_t *mask,
+                 size_t n, const struct flicker_cut *cut, float *ret_median,
+                 struct err *err);
 
 /* ---- flicker_background.c ---- */
 
 /*
- * The level of the background (their median), taken off f->image; pixels 3 sigma from it
- * leave the mask. Returned: f->level.
+ * Take the background off f->image, as background_method asks: their median, or a model
+ * of boxes (flicker_mesh.h; background_box_size), or nothing. Pixels 3 sigma from the
+ * level leave the mask. Where no box of the model is full enough the median stands in,
+ * with a warning. Returned: f->level, f->model.
  */
-int flicker_background(struct flicker *f, struct err *err);
+int flicker_background(const struct stage_env *env, const struct params *params,
+                       struct flicker *f, struct err *err);
 
 /* ---- flicker_mask.c ---- */
 
