@@ -141,6 +141,7 @@ static int leave_as_is(const struct stage_env *env, struct exposure *e, const ch
                        struct err *err)
 {
     stage_warn(env, "%s: left as it is: %s", e->meta.filename, why);
+    stage_skipped(env);
     return header_set_string(&e->primary, "CFN_LEFT", why,
                              "why 1/f noise was not subtracted", err);
 }

@@ -134,6 +134,224 @@ START_TEST(test_flicker_user_mask)
 }
 END_TEST
 
+/* The mask, the background and the noise (in the peer's sense: what was added) are
+ * products; the cleaned exposure is the given one and the noise, to rounding. */
+START_TEST(test_flicker_keeps_mask_background_and_noise)
+{
+    struct err err = {0};
+    struct exposure *e = scene(0.01, 0), *given = scene(0.01, 0);
+    e->sci[70 * NX + 5] = given->sci[70 * NX + 5] = NAN;
+    int used = 0;
+    const char *params = "mask_science_regions=true;n_sigma=6;save_mask=true;"
+                         "save_background=true;save_noise=true";
+    support_ok(stage_kit_run(&kit, &stage_clean_flicker_noise, params, 2, e, &err),
+               &err);
+    const struct exposure *mask = stage_kit_kept(&kit, "mask"),
+                          *background = stage_kit_kept(&kit, "flicker_bkg"),
+                          *noise = stage_kit_kept(&kit, "flicker_noise");
+    for (int i = 0; i < NX * NY; i++) {
+        const bool in_slice = e->regions[i];
+        if (isnan(given->sci[i])) {
+            ck_assert(mask->sci[i] == 0 && isnan(noise->sci[i]) && isnan(e->sci[i]));
+            continue;
+        }
+        ck_assert(!in_slice || mask->sci[i] == 0);
+        used += mask->sci[i] == 1;
+        ck_assert_double_eq_tol((double)background->sci[i], 0.1, 0.01);
+        ck_assert_double_eq_tol((double)e->sci[i],
+                                (double)(given->sci[i] + noise->sci[i]), 1e-6);
+    }
+    /* outside the slice, but for the lowest stripes */
+    ck_assert_int_ge(used, NX * (NY - 20) * 85 / 100);
+    ck_assert_str_eq(e->meta.bunit, noise->meta.bunit);
+    ck_assert_uint_eq(kit.n_kept, 3);
+    exposure_free(e);
+    exposure_free(given);
+}
+END_TEST
+
+/* A background that rises by 1 from left to right and from bottom to top is taken off and
+ * put back; a level alone would leave the columns' medians, and the slope, to the noise. */
+START_TEST(test_flicker_model_spares_a_slope)
+{
+    struct err err = {0};
+    double worst[2];
+    const char *params[2] = {
+        "background_method=model;n_sigma=0;background_box_size=32,4",
+        "background_method=median;n_sigma=0"};
+    for (int k = 0; k < 2; k++) {
+        struct exposure *e = scene(0, 0);
+        worst[k] = 0;
+        for (int i = 0; i < NX * NY; i++) {
+            e->sci[i] = (float)(0.1 + (double)(i % NX) / NX + (double)i / NX / NY);
+        }
+        struct exposure *given = scene(0, 0);
+        memcpy(given->sci, e->sci, NX * NY * sizeof *e->sci);
+        support_ok(
+            stage_kit_run(&kit, &stage_clean_flicker_noise, params[k], 1, e, &err),
+            &err);
+        for (int i = 0; i < NX * NY; i++) {
+            worst[k] = fmax(worst[k], fabs((double)(e->sci[i] - given->sci[i])));
+        }
+        exposure_free(e);
+        exposure_free(given);
+    }
+    ck_assert_double_lt(worst[0], 0.1); /* the filter bends the outermost 1.5 boxes */
+    ck_assert_double_gt(worst[1], 0.45);
+}
+END_TEST
+
+/* No box is nine tenths background: the level is taken off instead, and it is said. */
+START_TEST(test_flicker_model_falls_back_to_the_level)
+{
+    char path[400], params[600];
+    struct err err = {0};
+    struct exposure *m = support_exposure(NX, NY, 1, 1, "NRS1", "F290LP", "G395H");
+    for (int i = 0; i < NX * NY; i++) {
+        m->sci[i] = (float)(i / NX % 2);
+    }
+    snprintf(path, sizeof path, "%.300s/stripes.fits", kit.folder);
+    support_write_rate(path, m);
+    exposure_free(m);
+    float *first = NULL;
+    for (int k = 0; k < 2; k++) {
+        struct exposure *e = scene(0.01, 0);
+        snprintf(params, sizeof params, "user_mask=%s;background_method=%s", path,
+                 k ? "median" : "model");
+        support_ok(stage_kit_run(&kit, &stage_clean_flicker_noise, params, 1, e, &err),
+                   &err);
+        ck_assert_int_eq(strstr(kit.said, "32 x 32") != NULL, !k);
+        if (k) {
+            ck_assert_mem_eq(first, e->sci, NX * NY * sizeof *first);
+        } else {
+            first = malloc(NX * NY * sizeof *first);
+            ck_assert_ptr_nonnull(first);
+            memcpy(first, e->sci, NX * NY * sizeof *first);
+        }
+        exposure_free(e);
+    }
+    free(first);
+}
+END_TEST
+
+START_TEST(test_flicker_box_size_is_two_whole_numbers)
+{
+    static const char *const wrong[] = {"32", "32,32,32", "16.5,32"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct err err = {0};
+        char params[100];
+        struct exposure *e = scene(0, 0);
+        snprintf(params, sizeof params,
+                 "background_method=model;background_box_size=%s", wrong[i]);
+        ck_assert_int_eq(
+            stage_kit_run(&kit, &stage_clean_flicker_noise, params, 1, e, &err),
+            ERR_PARAM);
+        ck_assert_ptr_nonnull(strstr(err.message, "two whole numbers"));
+        exposure_free(e);
+    }
+}
+END_TEST
+
+/* A Gaussian in a histogram of pixels knows center and sigma as well as the clipped
+ * statistics do where there is nothing but noise. */
+START_TEST(test_flicker_histogram)
+{
+    double left = clean("fit_histogram=true;n_sigma=6", 0.01, 0, 1);
+    ck_assert_double_eq_tol(left, 0.001, 3e-5);
+}
+END_TEST
+
+static void expect_untouched(const char *params, struct exposure *e, const char *why)
+{
+    struct err err = {0};
+    const char *card = NULL;
+    const size_t bytes = exposure_pixels(e) * sizeof *e->sci;
+    float *before = malloc(bytes);
+    ck_assert_ptr_nonnull(before);
+    memcpy(before, e->sci, bytes);
+    support_ok(stage_kit_run(&kit, &stage_clean_flicker_noise, params, 1, e, &err),
+               &err);
+    ck_assert_mem_eq(before, e->sci, bytes);
+    ck_assert(kit.skipped);
+    ck_assert_int_eq(kit.n_warnings, 1);
+    ck_assert_ptr_nonnull(strstr(kit.said, why));
+    ck_assert(header_get_string(&e->primary, "CFN_LEFT", &card));
+    ck_assert_ptr_nonnull(strstr(card, why));
+    free(before);
+    exposure_free(e);
+}
+
+/* What cannot be cleaned stays as it is, and log, header and status say why. */
+START_TEST(test_flicker_leaves_as_it_is)
+{
+    expect_untouched("background_method=median_image", scene(0.01, 0),
+                     "several integrations");
+    struct exposure *e = scene(0.01, 0);
+    memset(e->regions, 1, NX * NY);
+    expect_untouched("mask_science_regions=true", e, "no background pixel");
+    expect_untouched("mask_science_regions=true;fit_method=fft;background_method=none",
+                     (e = scene(0.01, 0), memset(e->regions, 1, NX * NY), e),
+                     "no background pixel");
+}
+END_TEST
+
+/* A column without background stays as it is; the others do not. */
+START_TEST(test_flicker_column_without_background)
+{
+    struct err err = {0};
+    struct exposure *e = scene(0.01, 0), *given = scene(0.01, 0);
+    long columns = 0;
+    for (int y = 0; y < NY; y++) {
+        e->regions[y * NX + 20] = 1;
+    }
+    support_ok(stage_kit_run(&kit, &stage_clean_flicker_noise,
+                             "mask_science_regions=true;n_sigma=6", 1, e, &err),
+               &err);
+    for (int y = 0; y < NY; y++) {
+        const int i = y * NX + 20;
+        ck_assert_double_eq((double)e->sci[i], (double)given->sci[i]);
+        ck_assert(e->sci[i + 1] != given->sci[i + 1]);
+    }
+    ck_assert(header_get_int(&e->primary, "CFN_NOBG", &columns));
+    ck_assert_int_eq(columns, 1);
+    ck_assert_ptr_nonnull(strstr(kit.said, "1 of 64 columns"));
+    ck_assert(!kit.skipped);
+    exposure_free(e);
+    exposure_free(given);
+}
+END_TEST
+
+/* Parameters that mean nothing for this exposure: said, and the result is that without. */
+START_TEST(test_flicker_autoparam_and_channels_of_a_window)
+{
+    const char *params[] = {"n_sigma=6", "n_sigma=6;autoparam=true",
+                            "n_sigma=6;fit_by_channel=true",
+                            "n_sigma=6;single_mask=false"};
+    const int warnings[] = {0, 1, 1, 0};
+    for (int k = 0; k < 4; k++) {
+        const double left = clean(params[k], 0.01, 0, 1);
+        ck_assert_int_eq(kit.n_warnings, warnings[k]);
+        ck_assert_double_eq(left, clean(params[0], 0.01, 0, 1));
+    }
+}
+END_TEST
+
+START_TEST(test_flicker_user_mask_that_is_no_image)
+{
+    struct err err = {0};
+    struct exposure *e = scene(0, 0);
+    char path[400], params[500];
+    snprintf(path, sizeof path, "%.300s/mask.txt", kit.folder);
+    support_write_file(path, "1 1 1\n", 6);
+    snprintf(params, sizeof params, "user_mask=%s", path);
+    ck_assert_int_eq(
+        stage_kit_run(&kit, &stage_clean_flicker_noise, params, 1, e, &err), ERR_PARAM);
+    ck_assert_ptr_nonnull(strstr(err.message, "user_mask"));
+    ck_assert_ptr_nonnull(strstr(err.message, "mask.txt"));
+    exposure_free(e);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("clean_flicker_noise");
@@ -143,6 +361,15 @@ int main(void)
     tcase_add_test(t, test_flicker_bright_pixels_are_clipped);
     tcase_add_test(t, test_flicker_fft_follows_a_wave);
     tcase_add_test(t, test_flicker_user_mask);
+    tcase_add_test(t, test_flicker_keeps_mask_background_and_noise);
+    tcase_add_test(t, test_flicker_model_spares_a_slope);
+    tcase_add_test(t, test_flicker_model_falls_back_to_the_level);
+    tcase_add_test(t, test_flicker_box_size_is_two_whole_numbers);
+    tcase_add_test(t, test_flicker_histogram);
+    tcase_add_test(t, test_flicker_leaves_as_it_is);
+    tcase_add_test(t, test_flicker_column_without_background);
+    tcase_add_test(t, test_flicker_autoparam_and_channels_of_a_window);
+    tcase_add_test(t, test_flicker_user_mask_that_is_no_image);
     suite_add_tcase(s, t);
     return support_run(s);
 }

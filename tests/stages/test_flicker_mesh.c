@@ -102,9 +102,5 @@ int main(void)
     tcase_add_test(t, test_flicker_mesh_is_the_peers);
     tcase_add_test(t, test_flicker_mesh_of_a_constant_and_of_nothing);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }

@@ -119,9 +119,5 @@ int main(void)
     tcase_add_test(t, test_flicker_stats_are_those_of_sorted_values);
     tcase_add_test(t, test_flicker_stats_of_few_values);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }
