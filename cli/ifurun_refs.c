@@ -36,7 +36,7 @@ int ifurun_refs(const struct ifurun_options *o, struct err *err)
             printf("%-12s %-16s %s: %s\n", stage->name, *t,
                    missing ? "none" : choice.path,
                    missing ? why.message : choice.reason);
-            if (missing && err->code == 0) {
+            if (missing && err->code == 0 && !reference_type_is_optional(*t)) {
                 *err = why;
             }
         }

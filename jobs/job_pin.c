@@ -88,10 +88,14 @@ static int pin_exposure(struct job *job, const struct job_plan *plan, size_t *ro
         for (const char *const *t = stage->reference_types; *t && !code; t++) {
             struct reference_choice choice;
             const char *override = recipe_override(plan->settings, stage->name, *t);
-            code = references_choose(refs, *t, meta, override, &choice, err);
-            if (!code) {
+            bool found = true;
+            code = reference_type_is_optional(*t)
+                       ? references_choose_if_any(refs, *t, meta, override, &choice,
+                                                  &found, err)
+                       : references_choose(refs, *t, meta, override, &choice, err);
+            if (!code && found) {
                 code = pin(job, room, meta, &choice, err);
-            } else {
+            } else if (code) {
                 err_prefix(err, "%s", stage->name);
             }
         }

@@ -187,7 +187,7 @@ bool job_plan_is_path(const struct job_plan *plan, const struct job_setting *s)
     struct err none = {0};
     int step;
     if (!strncmp(s->name, "override_", 9)) {
-        return true;
+        return strcasecmp(s->value, REFERENCE_NOT_APPLICABLE) != 0;
     }
     if (!strcasecmp(s->value, "none") ||
         recipe_step_find(plan->recipe, s->stage, &step, &none)) {
@@ -242,6 +242,9 @@ const char *job_plan_override(const struct job_plan *plan, const char *stage,
     if (!path) {
         const struct job_reference *pin = find_pin(plan->job, type, meta->filename);
         path = pin ? pin->path : NULL;
+        if (!pin && plan->job->n_references && reference_type_is_optional(type)) {
+            path = ""; /* there was none when the job was pinned */
+        }
     }
     return path;
 }
@@ -260,6 +263,9 @@ int job_plan_check_pins(const struct job_plan *plan, struct references *refs,
             const struct job_reference *pin =
                 find_pin(plan->job, *type, meta->filename);
             struct reference_choice choice;
+            if (!pin && reference_type_is_optional(*type)) {
+                continue;
+            }
             if (!pin) {
                 code = err_set(err, ERR_REFERENCE,
                                "the manifest names references, but none of type '%s' "

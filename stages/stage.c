@@ -20,6 +20,24 @@ int stage_reference(const struct stage_env *env, const struct exposure_meta *met
     return code;
 }
 
+int stage_reference_if_any(const struct stage_env *env,
+                           const struct exposure_meta *meta, const char *type,
+                           struct reference **ret_ref, const void **ret_object,
+                           struct err *err)
+{
+    const char *override =
+        env->override ? env->override(env->user, env->stage_name, type, meta) : NULL;
+    struct reference_choice choice;
+    bool found = false;
+    int code =
+        references_choose_if_any(env->refs, type, meta, override, &choice, &found, err);
+    if (code || !found) {
+        *ret_ref = NULL;
+        return code;
+    }
+    return stage_reference(env, meta, type, ret_ref, ret_object, err);
+}
+
 int stage_keep(const struct stage_env *env, const char *suffix, struct exposure *e,
                struct err *err)
 {

@@ -67,7 +67,7 @@ struct stage_env {
     const char *recipe;        /* "spec2" or "spec3" */
 
     /* Path that overrides the choice of a reference type for this stage and exposure, or
-     * NULL. */
+     * NULL; of an optional type "": there is none. */
     const char *(*override)(void *user, const char *stage, const char *type,
                             const struct exposure_meta *meta);
     /* Told for each reference in use: for headers, provenance and manifest. */
@@ -119,6 +119,15 @@ int stage_reference(const struct stage_env *env, const struct exposure_meta *met
                     const void **ret_object, struct err *err);
 
 /*
+ * The same for a type that an exposure can do without (reference_type_is_optional):
+ * *ret_ref is NULL if there is none.
+ */
+int stage_reference_if_any(const struct stage_env *env,
+                           const struct exposure_meta *meta, const char *type,
+                           struct reference **ret_ref, const void **ret_object,
+                           struct err *err);
+
+/*
  * One more product beside the stage's own, as save_mask asks for: written as
  * <product>_<suffix>.fits. Takes e over, also on failure.
  */
@@ -138,7 +147,7 @@ void stage_progress(const struct stage_env *env, double share);
 
 /* The stages that are built. */
 extern const struct stage stage_assign_wcs, stage_clean_flicker_noise,
-    stage_imprint_subtract, stage_bkg_subtract, stage_srctype, stage_flat_field,
-    stage_pathloss, stage_photom, stage_cube_build, stage_extract_1d;
+    stage_msa_flagging, stage_imprint_subtract, stage_bkg_subtract, stage_srctype,
+    stage_flat_field, stage_pathloss, stage_photom, stage_cube_build, stage_extract_1d;
 
 #endif

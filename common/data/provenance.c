@@ -34,6 +34,7 @@ static const struct {
     {"ifupost", "R_IFUPOS", "IFU post-optics model"},
     {"ifuslicer", "R_IFUSLI", "IFU slicer model"},
     {"msa", "R_MSA", "NIRSpec MSA model"},
+    {"msaoper", "R_MSAOPE", "Failed shutters of the MSA"},
     {"ote", "R_OTE", "Telescope model"},
     {"pathloss", "R_PTHLOS", "Path loss"},
     {"photom", "R_PHOTOM", "Photometric calibration"},

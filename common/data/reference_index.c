@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fts.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,22 +15,25 @@
 #include "common/base/path.h"
 #include "common/data/asdf.h"
 #include "common/data/fits_io.h"
+#include "common/data/ref_msaoper.h"
 
 /* Where each criterion stands in a file: the plain value and the one that overrides it. */
 static const struct {
     const char *what; /* for messages */
     const char *fits, *fits_pattern;
     const char *asdf, *asdf_pattern;
+    const char *json;
 } criteria[BY_N] = {
-    [BY_INSTRUMENT] = {"instrument", "INSTRUME", NULL, "meta.instrument.name", NULL},
+    [BY_INSTRUMENT] = {"instrument", "INSTRUME", NULL, "meta.instrument.name", NULL,
+                       "instrument"},
     [BY_DETECTOR] = {"detector", "DETECTOR", "P_DETECT", "meta.instrument.detector",
-                     "meta.instrument.p_detector"},
+                     "meta.instrument.p_detector", "detector"},
     [BY_FILTER] = {"filter", "FILTER", "P_FILTER", "meta.instrument.filter",
-                   "meta.instrument.p_filter"},
+                   "meta.instrument.p_filter", "filter"},
     [BY_GRATING] = {"grating", "GRATING", "P_GRATIN", "meta.instrument.grating",
-                    "meta.instrument.p_grating"},
+                    "meta.instrument.p_grating", "grating"},
     [BY_EXP_TYPE] = {"exposure type", "EXP_TYPE", "P_EXP_TY", "meta.exposure.type",
-                     "meta.exposure.p_exptype"},
+                     "meta.exposure.p_exptype", "exp_type"},
 };
 
 static const char *exposure_value(const struct exposure_meta *meta, int by)
@@ -194,6 +198,24 @@ static int read_asdf(struct asdf *a, struct reference_entry *e, const char **typ
     return code;
 }
 
+/* Keys of the topmost object (msaoper). */
+static int read_json(const char *path, struct reference_entry *e, json_t **ret_json,
+                     const char **type, const char **useafter, struct err *err)
+{
+    int code = ref_msaoper_parse(path, ret_json, err);
+    if (code) {
+        return code;
+    }
+    *type = json_string_value(json_object_get(*ret_json, "reftype"));
+    *useafter = json_string_value(json_object_get(*ret_json, "useafter"));
+    for (int by = 0; by < BY_N && !code; by++) {
+        code = keep(e, by,
+                    json_string_value(json_object_get(*ret_json, criteria[by].json)),
+                    NULL, err);
+    }
+    return code;
+}
+
 /* "jwst_nirspec_fflat_0123.fits" -> 123 */
 static long serial_of(const char *path)
 {
@@ -224,13 +246,16 @@ int reference_entry_read(const char *path, struct reference_entry *ret, struct e
     struct reference_entry e = {.useafter_us = INT64_MIN, .serial = serial_of(path)};
     struct header h = {0};
     struct asdf *a = NULL;
+    json_t *json = NULL;
     const char *type = NULL, *useafter = NULL;
     int code = 0;
     e.path = mem_strdup(path, err);
     if (!e.path) {
         return ERR_NOMEM;
     }
-    if (path_has_suffix(path, ".asdf")) {
+    if (path_has_suffix(path, ".json")) {
+        code = read_json(path, &e, &json, &type, &useafter, err);
+    } else if (path_has_suffix(path, ".asdf")) {
         code = asdf_read(path, &a, err);
         if (!code) {
             code = read_asdf(a, &e, &type, &useafter, err);
@@ -251,6 +276,7 @@ int reference_entry_read(const char *path, struct reference_entry *ret, struct e
     }
     header_done(&h);
     asdf_free(a);
+    json_decref(json);
     if (code) {
         reference_entry_done(&e);
         return code;
@@ -332,7 +358,7 @@ static int by_path(const void *a, const void *b)
 static bool is_reference_name(const char *path)
 {
     return path_has_suffix(path, ".fits") || path_has_suffix(path, ".fits.gz") ||
-           path_has_suffix(path, ".asdf");
+           path_has_suffix(path, ".asdf") || path_has_suffix(path, ".json");
 }
 
 int reference_index_scan(const char *folder, struct reference_index *ret,

@@ -40,7 +40,7 @@ struct reference_index {
 };
 
 /*
- * Index a folder at any depth: files *.fits, *.fits.gz and *.asdf. Symbolic links below
+ * Index a folder at any depth: files *.fits, *.fits.gz, *.asdf and *.json. Symbolic links below
  * the folder are not followed. A file without a reference type is left out; one that
  * cannot be read stays with its problem. ERR_REFERENCE if there is no such folder.
  */

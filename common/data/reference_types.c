@@ -2,10 +2,14 @@
 #include "common/data/ref_extract1d.h"
 #include "common/data/ref_cubepar.h"
 #include "common/data/ref_flat.h"
+#include "common/data/ref_msa.h"
+#include "common/data/ref_msaoper.h"
 #include "common/data/ref_pathloss.h"
 #include "common/data/ref_photom.h"
 #include "common/data/ref_wcs.h"
 #include "common/data/references.h"
+
+#include <string.h>
 
 /* One row per type that has a loader; the loaders live in ref_<type>.c. */
 const struct reference_type reference_types[] = {
@@ -29,5 +33,12 @@ const struct reference_type reference_types[] = {
     {"ifuslicer", true, ref_ifuslicer_load, ref_ifuslicer_free},
     {"wavelengthrange", true, ref_wavelengthrange_load, ref_wavelengthrange_free},
     {"cubepar", false, ref_cubepar_load, ref_cubepar_free},
+    {"msaoper", false, ref_msaoper_load, ref_msaoper_free},
+    {"msa", true, ref_msa_load, ref_msa_free},
     {NULL, false, NULL, NULL},
 };
+
+bool reference_type_is_optional(const char *type)
+{
+    return !strcmp(type, "msaoper") || !strcmp(type, "msa");
+}

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "common/base/mem.h"
@@ -301,6 +302,39 @@ int references_choose(struct references *refs, const char *type,
                              : choose_indexed(refs, type, meta, &choice, err);
     if (!code) {
         *ret = choice;
+    }
+    return code;
+}
+
+/* Does any file of the folder suit? */
+static bool is_there(struct references *refs, const char *type,
+                     const struct exposure_meta *meta)
+{
+    const struct reference_entry **best = NULL;
+    size_t n = 0, n_type = 0, n_match = 0;
+    struct err none = {0};
+    pthread_mutex_lock(&refs->lock);
+    int code = reference_index_match(&refs->index, refs->folder ? refs->folder : "",
+                                     type, meta, &best, &n, &n_type, &n_match, &none);
+    pthread_mutex_unlock(&refs->lock);
+    free(best);
+    return code != ERR_REFERENCE;
+}
+
+int references_choose_if_any(struct references *refs, const char *type,
+                             const struct exposure_meta *meta,
+                             const char *override_path, struct reference_choice *ret,
+                             bool *ret_found, struct err *err)
+{
+    if (override_path
+            ? !override_path[0] || !strcasecmp(override_path, REFERENCE_NOT_APPLICABLE)
+            : !is_there(refs, type, meta)) {
+        *ret_found = false;
+        return 0;
+    }
+    int code = references_choose(refs, type, meta, override_path, ret, err);
+    if (!code) {
+        *ret_found = true;
     }
     return code;
 }

@@ -40,6 +40,8 @@ int references_rescan(struct references *refs, struct err *err);
 int references_hash(struct references *refs, const char *path, char ret_hex[65],
                     struct err *err);
 
+#define REFERENCE_NOT_APPLICABLE "N/A" /* as override: none, although there is one */
+
 struct reference; /* one file in memory: immutable, reference counted */
 
 /* A choice, and why: for `ifurun refs`, headers and manifests. */
@@ -55,6 +57,17 @@ struct reference_choice {
 int references_choose(struct references *refs, const char *type,
                       const struct exposure_meta *meta, const char *override_path,
                       struct reference_choice *ret, struct err *err);
+
+/*
+ * Like references_choose, for types that an exposure can do without
+ * (reference_type_is_optional): *ret_found is false, and that is no error, if no file of
+ * the folder suits, or override_path is "N/A" or "" (none was there when a job was
+ * pinned).
+ */
+int references_choose_if_any(struct references *refs, const char *type,
+                             const struct exposure_meta *meta,
+                             const char *override_path, struct reference_choice *ret,
+                             bool *ret_found, struct err *err);
 
 /*
  * Load (or share) the chosen file, parsed by the loader of its type.
@@ -77,5 +90,8 @@ struct reference_type {
     void (*free)(void *object);
 };
 extern const struct reference_type reference_types[]; /* ends with type == NULL */
+
+/* May there be none? (msaoper, msa) */
+bool reference_type_is_optional(const char *type);
 
 #endif

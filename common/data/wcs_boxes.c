@@ -20,15 +20,9 @@
 
 #define COARSE 257 /* samples of an edge */
 #define BAND 32    /* rows */
-#define BLOCK 64   /* columns of the guide below */
 #define MARGIN 3.0 /* pixels by which forward and backward may differ, ample */
+#define BLOCK WCS_BLOCK
 #define BLOCKS (WCS_FULL / BLOCK)
-
-/* Where a slice is looked for, in array pixels; inclusive; empty if first > last. */
-struct search {
-    int x_first, x_last, y_first, y_last;
-    double y_low[BLOCKS], y_high[BLOCKS]; /* rows of the trace by block of columns */
-};
 
 struct extremes {
     size_t n;
@@ -133,15 +127,15 @@ static void pad(double low, double high, double margin, double corner, int size,
     *last = b > size - 1.0 ? size - 1 : b < -1.0 ? -1 : (int)b;
 }
 
-static void find_search(const struct wcs *w, const struct wcs_slice *s,
-                        struct search *ret)
+void wcs_find_search(const struct wcs *w, const struct wcs_slice *s,
+                     struct wcs_search *ret)
 {
     double range[4] = {HUGE_VAL, -HUGE_VAL, HUGE_VAL, -HUGE_VAL};
     double x[2][COARSE], y[2][COARSE];
-    if (!project_edge(w, s, w->y_slit_min, range, x[0], y[0]) ||
-        !project_edge(w, s, w->y_slit_max, range, x[1], y[1])) {
+    if (!project_edge(w, s, s->y_min, range, x[0], y[0]) ||
+        !project_edge(w, s, s->y_max, range, x[1], y[1])) {
         /* part of the range leaves the optics: the peer then looks everywhere */
-        *ret = (struct search){.x_last = w->nx - 1, .y_last = w->ny - 1};
+        *ret = (struct wcs_search){.x_last = w->nx - 1, .y_last = w->ny - 1};
         for (int b = 0; b < BLOCKS; b++) {
             ret->y_low[b] = -HUGE_VAL;
             ret->y_high[b] = HUGE_VAL;
@@ -171,7 +165,7 @@ static void find_search(const struct wcs *w, const struct wcs_slice *s,
 
 struct map_job {
     struct wcs *w;
-    struct search search[WCS_SLICES];
+    struct wcs_search search[WCS_SLICES];
     struct extremes *found; /* [bands][WCS_SLICES] */
     uint8_t *regions;
     double *wavelength;
@@ -181,9 +175,11 @@ static int search_body(size_t i, int thread, void *arg, struct err *err)
 {
     struct map_job *job = arg;
     (void)thread;
-    int code = wcs_slice_prepare(job->w, &job->w->slice[i], (int)i + 1, err);
-    if (!code) {
-        find_search(job->w, &job->w->slice[i], &job->search[i]);
+    int code = wcs_slice_prepare(job->w, &job->w->slice[i], err);
+    if (code) {
+        err_prefix(err, "slice %zu", i + 1);
+    } else {
+        wcs_find_search(job->w, &job->w->slice[i], &job->search[i]);
     }
     return code;
 }
@@ -263,7 +259,8 @@ static void map_piece(const struct map_job *job, int slice, int row, int first,
 }
 
 /* Does the trace come near this row in the block that holds this column? */
-static bool near_trace(const struct wcs *w, const struct search *f, int column, int row)
+bool wcs_near_trace(const struct wcs *w, const struct wcs_search *f, int column,
+                    int row)
 {
     int b = (int)(column + w->corner_x) / BLOCK;
     double y = row + w->corner_y;
@@ -273,13 +270,13 @@ static bool near_trace(const struct wcs *w, const struct search *f, int column, 
 static void map_row(const struct map_job *job, int slice, int row, struct pending *p,
                     struct extremes *e)
 {
-    const struct search *f = &job->search[slice];
+    const struct wcs_search *f = &job->search[slice];
     int column = f->x_first;
     while (column <= f->x_last) {
         int n = 0;
         while (column + n <= f->x_last && n < WCS_RUN) {
             int full = column + n + (int)job->w->corner_x;
-            if (!near_trace(job->w, f, column + n, row)) {
+            if (!wcs_near_trace(job->w, f, column + n, row)) {
                 break;
             }
             n += BLOCK - full % BLOCK; /* to the end of the block */
@@ -313,7 +310,7 @@ static int band_body(size_t i, int thread, void *arg, struct err *err)
         }
     }
     for (int slice = 0; slice < WCS_SLICES; slice++) {
-        const struct search *f = &job->search[slice];
+        const struct wcs_search *f = &job->search[slice];
         struct extremes *e = &job->found[i * WCS_SLICES + (size_t)slice];
         struct pending p = {.n = 0};
         *e = nothing;

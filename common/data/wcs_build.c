@@ -178,6 +178,7 @@ static void hold_all(struct wcs *w, const struct wcs_references *refs, bool nrs2
         w->post[i] = (struct ref_ifupost_slice){
             transform_hold(p->linear), transform_hold(p->x0), transform_hold(p->x1),
             transform_hold(p->y0), transform_hold(p->y1)};
+        w->slice[i].plane = w->slicer_plane.forward;
         w->slice[i].post = &w->post[i];
         w->slice[i].x = refs->ifuslicer->slice[i].x;
         w->slice[i].y = refs->ifuslicer->slice[i].y;
@@ -206,8 +207,10 @@ static int assemble(struct wcs *w, const struct exposure_meta *meta, int nx, int
                        "slit_y_low",
                        y_slit[0], y_slit[1]);
     }
-    w->y_slit_min = y_slit[0];
-    w->y_slit_max = y_slit[1];
+    for (int i = 0; i < WCS_SLICES; i++) {
+        w->slice[i].y_min = y_slit[0];
+        w->slice[i].y_max = y_slit[1];
+    }
     w->velocity = meta->has_velosys ? 1.0 / (1.0 + meta->velosys / light_m_s) : 1.0;
     if (!(w->velocity > 0.5 && w->velocity < 2.0)) {
         return err_set(err, ERR_INPUT, "%s: VELOSYS is %g; a velocity in m/s expected",

@@ -18,16 +18,20 @@
 
 #define WCS_RUN 256
 #define WCS_FULL 2048        /* pixels along an edge of the full frame */
+#define WCS_BLOCK 64         /* columns of the guide along a trace */
 #define WCS_SLIT_TABLE 1000  /* points of the table y_slit(beta_in), as in the peer */
 #define WCS_PRISM_TABLE 1542 /* points of the prism's table wavelength(index) */
 #define WCS_SERIES 21        /* most terms of a series in y_slit */
 
+/* A slit: a slice of the IFU, or a shutter of the MSA. */
 struct wcs_slice {
-    double x, y, size_x, size_y; /* on the slicer, m */
-    const struct ref_ifupost_slice *post;
-    double beta[WCS_SLIT_TABLE];   /* ascending */
-    double y_slit[WCS_SLIT_TABLE]; /* at beta[i] */
-    double beta_scale;             /* (points - 1) / (last - first) */
+    double x, y, size_x, size_y;   /* on the slicer or in the MSA's quadrant, m */
+    const struct transform *plane; /* from there on: 2 -> 2 */
+    const struct ref_ifupost_slice *post; /* NULL: a shutter */
+    double y_min, y_max;                  /* ends, in slit lengths */
+    double beta[WCS_SLIT_TABLE];          /* ascending */
+    double y_slit[WCS_SLIT_TABLE];        /* at beta[i] */
+    double beta_scale;                    /* (points - 1) / (last - first) */
     int n_terms;
     double alpha_in[WCS_SERIES]; /* powers of y_slit scaled to -1..1 */
     struct wcs_box box;
@@ -65,7 +69,6 @@ struct wcs {
     struct wcs_glass *glass; /* the prism; NULL: a grating */
     double velocity;         /* observed wavelength times this is barycentric */
     double lam_min, lam_max, lam_mid; /* m */
-    double y_slit_min, y_slit_max;
 
     struct wcs_pointing pointing;
     struct wcs_slice slice[WCS_SLICES];
@@ -89,8 +92,7 @@ void wcs_gwa_to_pixel_exact(const struct wcs *w, size_t n, const double *alpha,
 
 /* ---- wcs_slit.c: gwa <-> slit of one slice ---- */
 
-int wcs_slice_prepare(const struct wcs *w, struct wcs_slice *s, int number,
-                      struct err *err);
+int wcs_slice_prepare(const struct wcs *w, struct wcs_slice *s, struct err *err);
 int wcs_glass_prepare(struct wcs_glass *g, const struct ref_disperser *d,
                       double temperature_k, struct err *err);
 /* lam_m is barycentric. NaN where beta is outside the slit. */
@@ -124,6 +126,18 @@ void wcs_run_from_sky(const struct wcs *w, size_t n, const double *ra,
                       double *along_m, double *lam_m);
 
 /* ---- wcs_boxes.c: slice map, bounding boxes, footprint ---- */
+
+/* Where a slit is looked for, in array pixels; inclusive; empty if first > last. */
+struct wcs_search {
+    int x_first, x_last, y_first, y_last;
+    /* rows of the frame near the trace by block of columns */
+    double y_low[WCS_FULL / WCS_BLOCK], y_high[WCS_FULL / WCS_BLOCK];
+};
+void wcs_find_search(const struct wcs *w, const struct wcs_slice *s,
+                     struct wcs_search *ret);
+/* Does the trace come near this row in the block that holds this column? */
+bool wcs_near_trace(const struct wcs *w, const struct wcs_search *f, int column,
+                    int row);
 
 /* regions and wavelength may be NULL; see wcs_build. */
 int wcs_find_slices(struct wcs *w, const char *name, struct par *par,

@@ -34,28 +34,40 @@ static double interpolate(const double *at, const double *value, int n, double s
     return value[k] * (1.0 - t) + value[k + 1] * t;
 }
 
-/* From a slit to the directions onto the grating: IFUPOST at the given wavelengths. */
+/* IFUPOST at the given wavelengths. */
+static void behind_slicer(const struct ref_ifupost_slice *post, size_t n,
+                          const double *lam_m, double *x, double *y)
+{
+    double poly[4][WCS_RUN];
+    double *const at[2] = {x, y};
+    const double *const in[2] = {x, y};
+    transform_eval(post->linear, n, in, at);
+    double *const out[4] = {poly[0], poly[1], poly[2], poly[3]};
+    transform_eval(post->x0, n, in, &out[0]);
+    transform_eval(post->x1, n, in, &out[1]);
+    transform_eval(post->y0, n, in, &out[2]);
+    transform_eval(post->y1, n, in, &out[3]);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = poly[0][i] + poly[1][i] * lam_m[i];
+        y[i] = poly[2][i] + poly[3][i] * lam_m[i];
+    }
+}
+
+/* From a slit to the directions onto the grating. */
 static void slit_to_grating(const struct wcs *w, const struct wcs_slice *s, size_t n,
                             const double *x_slit, const double *y_slit,
                             const double *lam_m, double *alpha_in, double *beta_in)
 {
-    double x[WCS_RUN], y[WCS_RUN], poly[4][WCS_RUN];
+    double x[WCS_RUN], y[WCS_RUN];
     double *const at[2] = {x, y};
     for (size_t i = 0; i < n; i++) {
         x[i] = x_slit[i] * s->size_x + s->x;
         y[i] = y_slit[i] * s->size_y + s->y;
     }
     const double *const in[2] = {x, y};
-    transform_eval(w->slicer_plane.forward, n, in, at);
-    transform_eval(s->post->linear, n, in, at);
-    double *const out[4] = {poly[0], poly[1], poly[2], poly[3]};
-    transform_eval(s->post->x0, n, in, &out[0]);
-    transform_eval(s->post->x1, n, in, &out[1]);
-    transform_eval(s->post->y0, n, in, &out[2]);
-    transform_eval(s->post->y1, n, in, &out[3]);
-    for (size_t i = 0; i < n; i++) {
-        x[i] = poly[0][i] + poly[1][i] * lam_m[i];
-        y[i] = poly[2][i] + poly[3][i] * lam_m[i];
+    transform_eval(s->plane, n, in, at);
+    if (s->post) {
+        behind_slicer(s->post, n, lam_m, x, y);
     }
     transform_eval(w->collimator.inverse, n, in, at);
     const double *m = w->to_gwa;
@@ -121,35 +133,33 @@ static int fit_series(const double *value, int n, double small, double bad,
 
 enum { nodes = 48 };
 
-static int prepare_series(const struct wcs *w, struct wcs_slice *s, int number,
-                          struct err *err)
+static int prepare_series(const struct wcs *w, struct wcs_slice *s, struct err *err)
 {
     double y[nodes], alpha[nodes], beta[nodes];
     for (int i = 0; i < nodes; i++) {
-        y[i] = 0.5 * (w->y_slit_min + w->y_slit_max) +
-               0.5 * (w->y_slit_max - w->y_slit_min) * cos(pi * (i + 0.5) / nodes);
+        y[i] = 0.5 * (s->y_min + s->y_max) +
+               0.5 * (s->y_max - s->y_min) * cos(pi * (i + 0.5) / nodes);
     }
     centre_to_grating(w, s, nodes, y, alpha, beta);
     /* rounding of IFUPOST's large coefficients leaves some 1e-11; that of a direction is
      * 3e-10 um with the coarsest grating */
     s->n_terms = fit_series(alpha, nodes, 2e-11, 1e-9, s->alpha_in);
     if (s->n_terms == 0) {
-        return err_set(err, ERR_REFERENCE,
-                       "slice %d: ifuslicer, ifupost and collimator do not give a "
-                       "smooth way from slit to grating",
-                       number);
+        return err_set(
+            err, ERR_REFERENCE,
+            "%s and collimator do not give a smooth way from slit to grating",
+            s->post ? "ifuslicer, ifupost" : "msa");
     }
     return 0;
 }
 
-int wcs_slice_prepare(const struct wcs *w, struct wcs_slice *s, int number,
-                      struct err *err)
+int wcs_slice_prepare(const struct wcs *w, struct wcs_slice *s, struct err *err)
 {
     double alpha[WCS_RUN];
     const int n = WCS_SLIT_TABLE;
-    double step = (w->y_slit_max - w->y_slit_min) / (n - 1);
+    double step = (s->y_max - s->y_min) / (n - 1);
     for (int i = 0; i < n; i++) {
-        s->y_slit[i] = i < n - 1 ? i * step + w->y_slit_min : w->y_slit_max;
+        s->y_slit[i] = i < n - 1 ? i * step + s->y_min : s->y_max;
     }
     for (int i = 0; i < n; i += WCS_RUN) {
         size_t m = n - i < WCS_RUN ? (size_t)(n - i) : WCS_RUN;
@@ -167,13 +177,13 @@ int wcs_slice_prepare(const struct wcs *w, struct wcs_slice *s, int number,
     for (int i = 1; i < n; i++) {
         if (!(s->beta[i] > s->beta[i - 1])) {
             return err_set(err, ERR_REFERENCE,
-                           "slice %d: the direction onto the grating does not change "
-                           "steadily along the slit (ifuslicer, ifupost, collimator)",
-                           number);
+                           "the direction onto the grating does not change steadily "
+                           "along the slit (%s, collimator)",
+                           s->post ? "ifuslicer, ifupost" : "msa");
         }
     }
     s->beta_scale = (n - 1) / (s->beta[n - 1] - s->beta[0]);
-    return prepare_series(w, s, number, err);
+    return prepare_series(w, s, err);
 }
 
 /* ---- the prism ---- */
@@ -277,8 +287,8 @@ void wcs_gwa_to_slit(const struct wcs *w, const struct wcs_slice *s, size_t n,
         }
         return;
     }
-    double middle = 0.5 * (w->y_slit_min + w->y_slit_max);
-    double scale = 2.0 / (w->y_slit_max - w->y_slit_min);
+    double middle = 0.5 * (s->y_min + s->y_max);
+    double scale = 2.0 / (s->y_max - s->y_min);
     double factor = -w->velocity / w->groove_order;
     for (size_t i = 0; i < n; i++) {
         double t = (y_slit[i] - middle) * scale, sum = 0.0;
@@ -323,11 +333,11 @@ void wcs_slit_to_gwa(const struct wcs *w, const struct wcs_slice *s, size_t n,
 }
 
 /* beta_in of the table at y_slit; NaN beyond its ends. */
-static double table_beta(const struct wcs *w, const struct wcs_slice *s, double y)
+static double table_beta(const struct wcs_slice *s, double y)
 {
     const int n = WCS_SLIT_TABLE;
     bool up = s->y_slit[n - 1] > s->y_slit[0];
-    double step = (w->y_slit_max - w->y_slit_min) / (n - 1);
+    double step = (s->y_max - s->y_min) / (n - 1);
     double k = (up ? y - s->y_slit[0] : s->y_slit[0] - y) / step;
     if (!(k >= 0.0 && k <= n - 1)) {
         return (double)NAN;
@@ -348,7 +358,7 @@ void wcs_slit_to_gwa_exact(const struct wcs *w, const struct wcs_slice *s, size_
     centre_to_grating(w, s, n, y_slit, mid_a, mid_b);
     for (size_t i = 0; i < n; i++) {
         double da = a[i] - a0[i], db = b[i] - b0[i];
-        double lam = lam_m[i] / w->velocity, on_table = table_beta(w, s, y_slit[i]);
+        double lam = lam_m[i] / w->velocity, on_table = table_beta(s, y_slit[i]);
         double index = w->glass ? glass_table_index(w->glass, lam) : 0.0;
         alpha[i] = disperse(w, mid_a[i] + da, mid_b[i] + db, lam, index);
         beta[i] = -((isnan(on_table) ? mid_b[i] : on_table) + db);
