@@ -559,9 +559,5 @@ int main(void)
     tcase_add_test(t, test_imprint_amplitude_that_is_not_believed);
     tcase_add_test(t, test_imprint_fit_needs_the_slices);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return support_run(s);
 }
