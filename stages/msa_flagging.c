@@ -67,6 +67,10 @@ static int flag_exposure(const struct stage_env *env, struct exposure *e,
 {
     const struct job job = {.e = e, .oper = oper, .msa = msa};
     size_t seen = 0, pixels = 0;
+    if (!e->wcs) {
+        return err_set(err, ERR_INPUT, "%s: msa_flagging needs assign_wcs before it",
+                       e->meta.filename);
+    }
     int code = flag_all(env, &job, e->dq, &seen, err);
     for (size_t i = 0; i < exposure_pixels(e) && !code; i++) {
         pixels += (e->dq[i] & DQ_MSA_FAILED_OPEN) != 0;
@@ -84,10 +88,6 @@ static int one_exposure(const struct stage_env *env, const struct params *params
     struct reference *oper = NULL, *msa = NULL;
     const void *shutters = NULL, *places = NULL;
     (void)params;
-    if (!e->wcs) {
-        return err_set(err, ERR_INPUT, "%s: msa_flagging needs assign_wcs before it",
-                       e->meta.filename);
-    }
     int code = stage_reference_if_any(env, &e->meta, "msaoper", &oper, &shutters, err);
     if (!code && oper) {
         code = stage_reference_if_any(env, &e->meta, "msa", &msa, &places, err);

@@ -45,7 +45,10 @@ static void setup(void)
     snprintf(text, sizeof text,
              "{\"ifud_manifest\": 1, \"id\": \"a-1\", \"recipe\": \"spec2\","
              " \"inputs\": [{\"path\": \"%s/jw1_nrs1_rate.fits\"}],"
-             " \"parameters\": {\"assign_wcs\": {\"skip\": true}},"
+             " \"parameters\": {\"assign_wcs\": {\"skip\": true},"
+             " \"msa_flagging\": {\"skip\": true},"
+             " \"imprint_subtract\": {\"skip\": true},"
+             " \"bkg_subtract\": {\"skip\": true}},"
              " \"stop_after\": \"srctype\", \"output_folder\": \"%s\","
              " \"date\": \"2026-01-01T00:00:00.000\"}",
              folder, out);

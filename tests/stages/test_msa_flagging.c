@@ -305,7 +305,8 @@ END_TEST
 
 START_TEST(test_msa_flagging_needs_the_wcs)
 {
-    open_references();
+    write_msa(MOVED);
+    write_oper(AFTER, SHUTTER(2, 1, 1, open, closed, normal));
     struct exposure *e = support_exposure(8, 8, 1, 1, "NRS1", "F290LP", "G395H");
     ck_assert_int_eq(run(e), ERR_INPUT);
     ck_assert_ptr_nonnull(strstr(err.message, "assign_wcs"));
