@@ -77,8 +77,8 @@ int request_parse(const char *text, size_t n, struct request *ret, struct err *e
     }
     json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &where);
     if (!root) {
-        return err_set(err, ERR_PARAM, "the request is no JSON: byte %d",
-                       where.position);
+        return err_set(err, ERR_PARAM, "the request is no JSON object {...}: %s",
+                       where.text);
     }
     int code = json_is_object(root)
                    ? check_members(root, err)

@@ -44,13 +44,15 @@ START_TEST(test_request_refusals_say_what_is_wrong)
     refused("", "no JSON");
     refused("hello", "no JSON");
     refused("[1]", "no JSON object");
+    refused("null", "no JSON object {...}: '[' or '{' expected near 'null'");
     refused("{}", "no \"request\"");
     refused("{\"request\": 3}", "\"request\" must be text");
     refused("{\"request\": \"show\", \"job\": 3}", "\"job\" must be text");
     refused("{\"request\": \"show\", \"limit\": 1.5}", "must be a whole number");
     refused("{\"request\": \"show\", \"all\": 1}", "must be true or false");
     refused("{\"request\": \"show\", \"jab\": \"x\"}", "no member 'jab'");
-    refused("{\"request\": \"a\", \"request\": \"b\"}", "no JSON"); /* which one? */
+    refused("{\"request\": \"a\", \"request\": \"b\"}",
+            "duplicate object key"); /* which one? */
     refused("{\"request\": \"status\"} x", "no JSON");
     refused("{\"request\": \"\\u0000\"}", "no JSON"); /* NUL in a text */
     refused("{\"request\": \"\xff\xfe\"}", "no JSON");
