@@ -82,8 +82,6 @@ void inbox_retime(struct inbox *inbox, double settle_seconds, double incomplete_
 
 /* Files seen and not gone: all, and those that wait to be complete. */
 size_t inbox_count(const struct inbox *inbox, size_t *ret_incomplete);
-/* Files that are neither gone nor offered: what may still settle. */
-size_t inbox_settling(const struct inbox *inbox);
 
 /* Is this name hidden or a copying program's temporary one? Pure. */
 bool inbox_is_temporary(const char *name);
