@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/path.h"
 #include "daemon/inbox.h"
 
 bool inbox_is_temporary(const char *name)
@@ -41,13 +42,6 @@ void inbox_name_back(int dir, const char *name)
     }
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-           a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 int inbox_name_clear(int dir, const char *name, const struct stat *st, struct err *err)
 {
     char taken[NAME_MAX + 1];
@@ -56,7 +50,7 @@ int inbox_name_clear(int dir, const char *name, const struct stat *st, struct er
     if (fstatat(dir, name, &is, AT_SYMLINK_NOFOLLOW)) {
         return 0;
     }
-    if (!same_file(&is, st)) {
+    if (!path_same_file(&is, st)) {
         return err_set(err, ERR_INPUT, "%s is another file now", name);
     }
     if (n >= (int)sizeof taken || renameat(dir, name, dir, taken)) {
@@ -64,7 +58,8 @@ int inbox_name_clear(int dir, const char *name, const struct stat *st, struct er
                        n >= (int)sizeof taken ? "its name is too long"
                                               : strerror(errno));
     }
-    if (fstatat(dir, taken, &is, AT_SYMLINK_NOFOLLOW) == 0 && !same_file(&is, st)) {
+    if (fstatat(dir, taken, &is, AT_SYMLINK_NOFOLLOW) == 0 &&
+        !path_same_file(&is, st)) {
         inbox_name_back(dir, taken);
         return err_set(err, ERR_INPUT, "%s is another file now", name);
     }

@@ -60,13 +60,6 @@ static char *why_json(const char *name, const struct err *why, const char *sha25
     return json;
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-           a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 static int io(struct err *err, const char *what, const char *name)
 {
     char shown[NAME_MAX];
@@ -107,7 +100,7 @@ static int move_far(int inbox, const char *name, const struct stat *judged, int 
     } else if (!S_ISREG(st.st_mode)) {
         errno = EXDEV;
         code = io(err, "it is no regular file", name);
-    } else if (!same_file(&st, judged)) {
+    } else if (!path_same_file(&st, judged)) {
         code = err_set(err, ERR_NODATA, "another file has the name now");
     } else if (st.st_size > REJECT_MAX_BYTES) {
         errno = EFBIG;
@@ -140,7 +133,7 @@ static int move(int inbox, const char *name, const struct stat *judged, int dir,
 {
     struct stat st;
     if (fstatat(inbox, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        !same_file(&st, judged)) {
+        !path_same_file(&st, judged)) {
         return err_set(err, ERR_NODATA, "another file has the name now");
     }
     if (renameat2(inbox, name, dir, unique, RENAME_NOREPLACE)) {
@@ -148,7 +141,7 @@ static int move(int inbox, const char *name, const struct stat *judged, int dir,
                               : io(err, "renaming", name);
     }
     if (fstatat(dir, unique, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        !same_file(&st, judged) &&
+        !path_same_file(&st, judged) &&
         renameat2(dir, unique, inbox, name, RENAME_NOREPLACE) == 0) {
         return err_set(err, ERR_NODATA, "another file has the name now");
     }

@@ -37,13 +37,6 @@ static int sync_folder(const char *path, const char *name, struct err *err)
     return code;
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-           a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 /* ---- copying ---- */
 
 static int write_all(int to, const char *from, size_t n, const char *name,
@@ -172,7 +165,7 @@ static enum spool_outcome take_one(const struct batch *b, struct spool_work *w)
         io(&r->err, "read", w->name);
         goto out;
     }
-    if (!S_ISREG(st.st_mode) || !same_file(&st, &r->st)) {
+    if (!S_ISREG(st.st_mode) || !path_same_file(&st, &r->st)) {
         outcome = SPOOL_CHANGED;
         goto out;
     }
@@ -185,7 +178,7 @@ static enum spool_outcome take_one(const struct batch *b, struct spool_work *w)
     if (copy_and_hash(b, from, w, &r->err)) {
         goto out;
     }
-    if (fstat(from, &st) || !same_file(&st, &r->st) ||
+    if (fstat(from, &st) || !path_same_file(&st, &r->st) ||
         r->exposure.bytes != st.st_size) {
         outcome = SPOOL_CHANGED;
         goto out;

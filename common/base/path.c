@@ -145,3 +145,10 @@ int path_make_folder(const char *path, mode_t mode, struct err *err)
     free(p);
     return code;
 }
+
+bool path_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+           a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}

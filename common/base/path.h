@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 #include "common/base/err.h"
 
 /* Paths. Thread: any. Test: tests/base/test_path.c */
@@ -41,5 +41,8 @@ void path_show(const char *name, char *ret, size_t size);
 /* Create a folder and those above it (mode less umask); each new name is synced. One that
  * exists is fine; ERR_IO names what is in the way. */
 int path_make_folder(const char *path, mode_t mode, struct err *err);
+
+/* Is it the same file with the same bytes, as far as inode, size and mtime tell? */
+bool path_same_file(const struct stat *a, const struct stat *b);
 
 #endif

@@ -1,4 +1,6 @@
 #include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -107,6 +109,31 @@ START_TEST(test_path_make_folder)
 }
 END_TEST
 
+START_TEST(test_path_same_file)
+{
+    char *top = support_folder();
+    const char *a = support_path(top, "a"), *b = support_path(top, "b");
+    const struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    struct stat first, now;
+    support_write_file(a, "x", 1);
+    ck_assert_int_eq(utimensat(AT_FDCWD, a, times, 0), 0);
+    ck_assert_int_eq(stat(a, &first), 0);
+    ck_assert_int_eq(rename(a, b), 0);
+    ck_assert_int_eq(stat(b, &now), 0);
+    ck_assert(path_same_file(&first, &now)); /* whatever it is called */
+    ck_assert_int_eq(
+        utimensat(AT_FDCWD, b, (struct timespec[2]){{.tv_sec = 9}, {.tv_nsec = 1}}, 0),
+        0);
+    ck_assert_int_eq(stat(b, &now), 0);
+    ck_assert(!path_same_file(&first, &now));
+    support_write_file(a, "x", 1);
+    ck_assert_int_eq(utimensat(AT_FDCWD, a, times, 0), 0);
+    ck_assert_int_eq(stat(a, &now), 0);
+    ck_assert(!path_same_file(&first, &now)); /* another of the same size and time */
+    support_remove(top);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("path");
@@ -116,6 +143,7 @@ int main(void)
     tcase_add_test(t, test_path_safe_names);
     tcase_add_test(t, test_path_slug);
     tcase_add_test(t, test_path_make_folder);
+    tcase_add_test(t, test_path_same_file);
     suite_add_tcase(s, t);
     return support_run(s);
 }
