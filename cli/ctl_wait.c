@@ -2,6 +2,7 @@
 
 #include "cli/ctl.h"
 #include "cli/ctl_submit.h"
+#include "common/base/clock.h"
 
 int ctl_do_submit(struct ctl *c, const char *name, int n, char **words)
 {
@@ -31,13 +32,6 @@ int ctl_do_submit(struct ctl *c, const char *name, int n, char **words)
     return status;
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Files in the inbox, jobs that something will still happen to by itself, and groups that
  * are to be looked at (as one). */
 static long still_open(const json_t *status, long *ret_held)
@@ -63,7 +57,7 @@ static long still_open(const json_t *status, long *ret_held)
 
 int ctl_do_wait(struct ctl *c, const char *name, int n_words, char **words)
 {
-    double end = seconds() + c->timeout;
+    double end = clock_steady() + c->timeout;
     (void)name;
     (void)n_words;
     (void)words;
@@ -87,7 +81,7 @@ int ctl_do_wait(struct ctl *c, const char *name, int n_words, char **words)
                     "ifuctl: %ld files and jobs are still open: start the daemon\n", n);
             return CTL_DOWN;
         }
-        if (c->timeout >= 0 && seconds() >= end) {
+        if (c->timeout >= 0 && clock_steady() >= end) {
             fprintf(stderr, "ifuctl: %ld files and jobs are still open after %g s\n", n,
                     c->timeout);
             return CTL_OPEN;

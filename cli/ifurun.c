@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/ifurun_commands.h"
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/path.h"
 #include "common/data/fits_io.h"
@@ -33,18 +33,11 @@ struct progress {
     double begun, last; /* seconds */
 };
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void on_stage(void *user, const char *stage, int index, int count, double share)
 {
     struct progress *p = user;
     pthread_mutex_lock(&p->lock);
-    double now = seconds();
+    double now = clock_steady();
     if (share <= 0) {
         p->begun = p->last = now;
     } else if (share >= 1) {

@@ -4,20 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/par.h"
 #include "daemon/executor_worker.h"
 
 #define CLOCK_MS 50
-
-double executor_clock(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- what a job tells ---- */
 
@@ -33,7 +26,7 @@ void executor_on_stage(void *worker, const char *stage, int index, int count,
     s->index = index;
     s->count = count;
     s->share = share;
-    w->told_at = executor_clock();
+    w->told_at = clock_steady();
     bool say = fresh || share >= w->said + 0.25 || (share >= 1.0 && w->said < 1.0);
     if (say) {
         w->said = share;
@@ -58,7 +51,7 @@ void executor_on_note(void *worker, int is_warning, const char *stage, const cha
 void executor_finish(struct executor_worker *w)
 {
     struct executor *ex = w->ex;
-    w->report.seconds = executor_clock() - w->started;
+    w->report.seconds = clock_steady() - w->started;
     pthread_mutex_lock(&ex->lock);
     w->on_thread = false;
     w->has_report = true;
@@ -115,7 +108,7 @@ static void watch(struct executor_worker *w, double now)
 static void on_clock(uv_timer_t *clock)
 {
     struct executor *ex = clock->data;
-    double now = executor_clock();
+    double now = clock_steady();
     for (int i = 0; i < ex->n; i++) {
         struct executor_worker *w = &ex->workers[i];
         if (w->has_job && !has_report(w)) {
@@ -171,7 +164,7 @@ static void take_over(struct executor_worker *w, int64_t id, struct job *job,
     w->state = (struct executor_state){
         .id = id, .index = -1, .isolated = how->isolated, .suspect = how->suspect};
     snprintf(w->state.job, sizeof w->state.job, "%s", w->job.id);
-    w->started = w->told_at = executor_clock();
+    w->started = w->told_at = clock_steady();
     w->said = 0;
     w->timed_out = w->cancelled = w->killed = false;
     atomic_store(&w->cancel, false);
@@ -229,7 +222,7 @@ void executor_report_done(struct executor_report *report)
 size_t executor_running(struct executor *ex, struct executor_state *ret, size_t room)
 {
     size_t n = 0;
-    double now = executor_clock();
+    double now = clock_steady();
     pthread_mutex_lock(&ex->lock);
     for (int i = 0; i < ex->n && n < room; i++) {
         const struct executor_worker *w = &ex->workers[i];

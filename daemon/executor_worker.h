@@ -52,8 +52,6 @@ struct executor {
     atomic_bool rescan;
 };
 
-double executor_clock(void); /* s, monotonic */
-
 /* ---- executor.c, for the two others ---- */
 
 /* What a job tells, as job_events have it. Thread: any. */

@@ -3,8 +3,8 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "daemon/inbox_clear.h"
 #include "daemon/inbox_impl.h"
@@ -15,13 +15,6 @@ static double now(const struct inbox *in)
 {
     uv_update_time(in->loop);
     return (double)uv_now(in->loop) / 1000.0;
-}
-
-static double clock_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void complete(struct inbox *in, struct names_file *f)
@@ -53,7 +46,7 @@ static void changed(struct inbox *in, struct names_file *f,
 {
     f->print = *print;
     f->taken = false;
-    f->settling_at = clock_now();
+    f->settling_at = clock_date();
     complete(in, f);
     names_put(&in->names, f, now(in) + in->o.settle_seconds);
 }
@@ -100,7 +93,7 @@ void inbox_notice(struct inbox *in, const char *name)
         if (!f) {
             return; /* no memory: the next listing finds it */
         }
-        f->seen_at = clock_now();
+        f->seen_at = clock_date();
         changed(in, f, &print);
     } else if (!inbox_is_busy(f) && !names_same(&f->print, &print)) {
         changed(in, f, &print);

@@ -11,12 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+#include "common/base/clock.h"
 
 /* The process number in the file; 0 if there is none yet. */
 static pid_t owner(int fd)
@@ -38,7 +33,7 @@ static bool lives(pid_t pid)
  */
 static int take(int fd, const char *path, double patience, struct err *err)
 {
-    const double end = seconds() + patience;
+    const double end = clock_steady() + patience;
     while (flock(fd, LOCK_EX | LOCK_NB)) {
         if (errno != EWOULDBLOCK) {
             return err_set(err, ERR_IO, "%s: cannot lock: %s", path, strerror(errno));
@@ -49,7 +44,7 @@ static int take(int fd, const char *path, double patience, struct err *err)
                            "%s: another ifud works in this spool (process %ld)", path,
                            (long)pid);
         }
-        if (seconds() >= end) {
+        if (clock_steady() >= end) {
             return err_set(
                 err, ERR_IO,
                 "%s: the last ifud is dead, but a job of it still runs after "

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "daemon/messages.h"
 #include "daemon/planner_companions.h"
@@ -247,17 +247,10 @@ static bool at_once(const struct plan_rules *rules)
     return rules->quiet_seconds <= 0 && rules->wait_seconds <= 0;
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 int plan_groups(struct queue *q, const struct plan_rules *rules, double now,
                 double budget_seconds, bool *ret_all, struct err *err)
 {
-    double end = seconds() + budget_seconds;
+    double end = clock_steady() + budget_seconds;
     int failure = 0;
     *ret_all = false;
     do {
@@ -280,6 +273,6 @@ int plan_groups(struct queue *q, const struct plan_rules *rules, double now,
         }
         failure = code && n == 1 ? code : failure;
         free(groups);
-    } while (!*ret_all && !failure && seconds() < end);
+    } while (!*ret_all && !failure && clock_steady() < end);
     return failure;
 }

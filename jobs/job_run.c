@@ -1,8 +1,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/path.h"
 #include "common/base/sha256.h"
@@ -246,13 +246,6 @@ static int write_reached(struct job_context *c, bool new_cube, bool new_spectrum
     return code;
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void note_timing(struct job_result *r, const char *stage, double run,
                         double write)
 {
@@ -264,7 +257,7 @@ static void note_timing(struct job_result *r, const char *stage, double run,
 static int run_step(struct job_context *c, struct err *err)
 {
     const struct stage *stage = c->plan.recipe->steps[c->step].stage;
-    const double begun = seconds();
+    const double begun = clock_steady();
     const bool had_cube = c->data.cube, had_spectrum = c->data.spectrum;
     struct stage_env env = job_context_env(c, stage->name);
     tell_share(c, 0);
@@ -282,13 +275,13 @@ static int run_step(struct job_context *c, struct err *err)
             exposure_match_nans(c->data.exposures[i]);
         }
     }
-    const double made = seconds();
+    const double made = clock_steady();
     if (!code) {
         code = write_reached(c, c->data.cube && !had_cube,
                              c->data.spectrum && !had_spectrum, err);
     }
     if (!code) {
-        note_timing(c->result, stage->name, made - begun, seconds() - made);
+        note_timing(c->result, stage->name, made - begun, clock_steady() - made);
         tell_share(c, 1);
         c->index++;
     }
@@ -358,7 +351,7 @@ int job_run(const struct job *job, struct references *refs, struct par *par,
                             .result = ret};
     err = err ? err : &local;
     *ret = (struct job_result){0};
-    const double begun = seconds();
+    const double begun = clock_steady();
     int code = job_plan_make(job, &c.plan, err);
     if (!code) {
         code = begin(&c, err);
@@ -373,7 +366,7 @@ int job_run(const struct job *job, struct references *refs, struct par *par,
     if (code) {
         strcpy(ret->failed_stage, "read");
     } else {
-        note_timing(ret, "read", seconds() - begun, 0);
+        note_timing(ret, "read", clock_steady() - begun, 0);
         code = run_steps(&c, err);
         code = code ? code : publish(&c, err);
     }

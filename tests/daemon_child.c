@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "cli/ctl_client.h"
+#include "common/base/clock.h"
 #include "tests/support.h"
 
 #define PATIENCE 30.0
@@ -92,7 +93,7 @@ void daemon_child_launch(struct daemon_child *d)
 
 void daemon_child_start(struct daemon_child *d)
 {
-    double end = support_seconds() + PATIENCE;
+    double end = clock_steady() + PATIENCE;
     int status;
     daemon_child_launch(d);
     for (;;) {
@@ -103,7 +104,7 @@ void daemon_child_start(struct daemon_child *d)
         }
         daemon_child_need(d, !daemon_child_died(d, &status),
                           "ifud ended with status %d", status);
-        daemon_child_need(d, support_seconds() < end, "ifud does not answer");
+        daemon_child_need(d, clock_steady() < end, "ifud does not answer");
         support_beat();
     }
 }
@@ -111,10 +112,10 @@ void daemon_child_start(struct daemon_child *d)
 void daemon_child_stop(struct daemon_child *d)
 {
     int status = -1;
-    double end = support_seconds() + PATIENCE;
+    double end = clock_steady() + PATIENCE;
     ck_assert_int_eq(kill(d->pid, SIGTERM), 0);
     while (!daemon_child_died(d, &status)) {
-        daemon_child_need(d, support_seconds() < end, "ifud does not end on SIGTERM");
+        daemon_child_need(d, clock_steady() < end, "ifud does not end on SIGTERM");
         support_beat();
     }
     daemon_child_need(d, WIFEXITED(status) && WEXITSTATUS(status) == 0,
@@ -179,10 +180,10 @@ long daemon_child_number(const struct daemon_child *d, const char *key)
 
 void daemon_child_until(const struct daemon_child *d, const char *key, long n)
 {
-    double end = support_seconds() + PATIENCE;
+    double end = clock_steady() + PATIENCE;
     long is;
     while ((is = daemon_child_number(d, key)) < n) {
-        daemon_child_need(d, support_seconds() < end, "%s is %ld, not %ld", key, is, n);
+        daemon_child_need(d, clock_steady() < end, "%s is %ld, not %ld", key, is, n);
         support_beat();
     }
 }

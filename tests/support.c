@@ -10,13 +10,6 @@
 #include <unistd.h>
 #include "common/data/exposure_io.h"
 
-double support_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void support_beat(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);

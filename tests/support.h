@@ -2,6 +2,7 @@
 #define IFUD_TESTS_SUPPORT_H
 
 #include <check.h>
+#include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/data/exposure.h"
 
@@ -9,16 +10,15 @@
  * Helpers for tests. Every failure ends the test with a message.
  */
 
-/* A clock that is not set, in s; and a pause of 10 ms between two looks. */
-double support_seconds(void);
+/* A pause of 10 ms between two looks. */
 void support_beat(void);
 
 /* Look until the condition holds; after `patience` s fail with the message. */
 #define support_until(condition, patience, ...)                                        \
     do {                                                                               \
-        double support_end = support_seconds() + (patience);                           \
+        double support_end = clock_steady() + (patience);                              \
         while (!(condition)) {                                                         \
-            ck_assert_msg(support_seconds() < support_end, __VA_ARGS__);               \
+            ck_assert_msg(clock_steady() < support_end, __VA_ARGS__);                  \
             support_beat();                                                            \
         }                                                                              \
     } while (0)

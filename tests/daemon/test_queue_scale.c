@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "common/base/clock.h"
 #include "daemon/plan.h"
 #include "daemon/queue_sql.h"
 #include "tests/daemon/queue_kit.h"
@@ -91,10 +92,10 @@ START_TEST(test_queue_scale_accepting_does_not_load_the_group)
     queue_close(q);
     support_remove(folder);
     setup();
-    double begin = support_seconds();
+    double begin = clock_steady();
     long many = fill(scale(), true);
     fprintf(stderr, "%ld exposures of one group: %.0f a second, %ld steps the last\n",
-            scale(), (double)scale() / (support_seconds() - begin), many);
+            scale(), (double)scale() / (clock_steady() - begin), many);
     ck_assert_msg(many < few + few / 2, "%ld steps with few, %ld with many", few, many);
 }
 END_TEST
@@ -108,10 +109,10 @@ START_TEST(test_queue_scale_a_huge_group_is_planned_in_linear_time)
         setup();
         fill(k ? scale() : scale() / 4, true);
         steps();
-        double begin = support_seconds();
+        double begin = clock_steady();
         kit_plan(q, 1e6, 1e9);
         fprintf(stderr, "planning a group of %ld: %.0f ms\n", k ? scale() : scale() / 4,
-                1e3 * (support_seconds() - begin));
+                1e3 * (clock_steady() - begin));
         cost[k] = steps();
     }
     /* four times the exposures, four times the work and a little */
@@ -174,20 +175,20 @@ START_TEST(test_queue_scale_status_costs_the_same)
     support_remove(folder);
     setup();
     size_t empty = resident();
-    double begin = support_seconds();
+    double begin = clock_steady();
     fill(scale(), false);
     kit_plan(q, 1e6, 1e9);
     fprintf(stderr, "%ld exposures of %ld groups: %.0f a second with planning\n",
-            scale(), scale() / 8, (double)scale() / (support_seconds() - begin));
+            scale(), scale() / 8, (double)scale() / (clock_steady() - begin));
     ask(true);
     steps();
-    begin = support_seconds();
+    begin = clock_steady();
     ask(false);
-    double status = support_seconds() - begin;
+    double status = clock_steady() - begin;
     long many = steps();
-    begin = support_seconds();
+    begin = clock_steady();
     ask(true);
-    double next = support_seconds() - begin - status;
+    double next = clock_steady() - begin - status;
     size_t grown = resident() > empty ? resident() - empty : 0;
     fprintf(stderr, "status %.2f ms, next job %.2f ms, %zu MB grown\n", 1e3 * status,
             1e3 * next, grown >> 20);

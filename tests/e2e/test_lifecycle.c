@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "common/base/clock.h"
 #include "common/base/sha256.h"
 #include "tests/daemon_child.h"
 #include "tests/support.h"
@@ -101,10 +102,10 @@ static bool hear(double wait)
 /* Until `words` came after what was said up to *from; moves *from behind them. */
 static void until_said(const char *words, size_t *from)
 {
-    double end = support_seconds() + PATIENCE;
+    double end = clock_steady() + PATIENCE;
     const char *at;
     while (!(at = strstr(said + *from, words))) {
-        ck_assert_msg(support_seconds() < end, "not said: %s\nonly:\n%s", words,
+        ck_assert_msg(clock_steady() < end, "not said: %s\nonly:\n%s", words,
                       said + *from);
         hear(0.1);
     }
@@ -114,10 +115,10 @@ static void until_said(const char *words, size_t *from)
 /* No WATCHDOG=1 for `wait` seconds. */
 static bool silent(double wait)
 {
-    double end = support_seconds() + wait;
+    double end = clock_steady() + wait;
     size_t from = n_said;
-    while (support_seconds() < end) {
-        hear(end - support_seconds());
+    while (clock_steady() < end) {
+        hear(end - clock_steady());
     }
     return !strstr(said + from, "WATCHDOG=1");
 }
@@ -268,9 +269,9 @@ START_TEST(test_lifecycle_stalled_loop_is_silent)
     until_said("WATCHDOG=1", &from);
     drop(1, NULL);
     until_logged("accepted");
-    double end = support_seconds() + PATIENCE;
+    double end = clock_steady() + PATIENCE;
     while (!silent(1.0)) {
-        ck_assert_msg(support_seconds() < end, "the loop does not hang");
+        ck_assert_msg(clock_steady() < end, "the loop does not hang");
     }
     ck_assert_int_eq(kill(d.pid, SIGABRT), 0);
     int status = ended();
@@ -289,10 +290,10 @@ START_TEST(test_lifecycle_stop_is_bounded)
     start_with("\"stop_seconds\": 0.3, \"job_grace_seconds\": 0.5");
     manage(NULL);
     start_hanging();
-    double begin = support_seconds();
+    double begin = clock_steady();
     ck_assert_int_eq(kill(d.pid, SIGTERM), 0);
     int status = ended();
-    double took = support_seconds() - begin;
+    double took = clock_steady() - begin;
     ck_assert_msg(took >= 0.8 && took < 10, "%g s", took);
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
     ck_assert(logged("did not stop"));
@@ -316,10 +317,10 @@ START_TEST(test_lifecycle_stop_kills_a_process_that_hangs)
     daemon_child_start(&d);
     no_poison();
     until_logged("started, attempt 1");
-    double begin = support_seconds();
+    double begin = clock_steady();
     ck_assert_int_eq(kill(d.pid, SIGTERM), 0);
     int status = ended();
-    ck_assert_double_lt(support_seconds() - begin, 10);
+    ck_assert_double_lt(clock_steady() - begin, 10);
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
     ck_assert(logged("stopped, will run again"));
     daemon_child_start(&d);

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "cli/ctl_client.h"
+#include "common/base/clock.h"
 #include "daemon/queue.h"
 #include "tests/daemon_child.h"
 #include "tests/support.h"
@@ -95,12 +96,11 @@ static long jobs_in(const char *state)
 static int live(void)
 {
     int deaths = 0, status;
-    double end = support_seconds() + PATIENCE;
+    double end = clock_steady() + PATIENCE;
     daemon_child_launch(&d);
     while (jobs_in("done") < GOOD ||
            jobs_in("quarantined") + jobs_in("held") < POISONS) {
-        daemon_child_need(&d, support_seconds() < end,
-                          "not all jobs came to their end");
+        daemon_child_need(&d, clock_steady() < end, "not all jobs came to their end");
         if (daemon_child_died(&d, &status)) {
             daemon_child_need(&d, WIFSIGNALED(status), "the daemon gave up: status %x",
                               (unsigned)status);

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "tests/fault/tree.h"
 #include "tests/fault/workload.h"
 #include "tests/support.h"
@@ -101,11 +102,11 @@ static void fill(off_t leave)
 /* Until the daemon's log has the words; it must live all the while. */
 static void until_said(pid_t pid, const char *words, const char *or_words)
 {
-    double end = support_seconds() + PATIENCE;
+    double end = clock_steady() + PATIENCE;
     for (;;) {
         char *text = workload_text(&w);
         bool said = strstr(text, words) || strstr(text, or_words);
-        if (!said && (waitpid(pid, NULL, WNOHANG) != 0 || support_seconds() > end)) {
+        if (!said && (waitpid(pid, NULL, WNOHANG) != 0 || clock_steady() > end)) {
             fprintf(stderr, "---- log\n%s----\n", text);
             ck_abort_msg("dead, or never said: %s", words);
         }
