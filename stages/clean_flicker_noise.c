@@ -3,7 +3,10 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/data/dq.h"
 #include "stages/flicker.h"
+#include "stages/flicker_auto.h"
+#include "stages/flicker_check.h"
 
 /*
  * clean_flicker_noise (alias nsclean): takes the correlated 1/f noise of the readout off
@@ -21,7 +24,7 @@ enum { FRAME = 2048 }; /* pixels on each side of a full frame */
 /* ---- the steps of one exposure ---- */
 
 static int scene_mask(const struct stage_env *env, const struct params *params,
-                      struct flicker *f, struct err *err)
+                      struct flicker *f, struct flicker_light *light, struct err *err)
 {
     const struct exposure *e = f->exposure;
     const size_t n = exposure_pixels(e);
@@ -33,7 +36,13 @@ static int scene_mask(const struct stage_env *env, const struct params *params,
     if (user_mask) {
         return flicker_mask_read(user_mask, e, f->mask, err);
     }
-    flicker_mask_start(e, params_bool(params, "mask_science_regions"), f->mask);
+    const bool automatic = params_bool(params, "auto_mask");
+    flicker_mask_start(e, automatic || params_bool(params, "mask_science_regions"),
+                       f->mask);
+    int code = automatic ? flicker_auto_mask(env, f, light, err) : 0;
+    if (code) {
+        return code;
+    }
     return cut.upper > 0 ? flicker_clip(env, f->image, f->mask, n, &cut, &f->level, err)
                          : 0;
 }
@@ -77,8 +86,9 @@ static size_t empty_columns(const struct flicker *f)
     for (size_t x = 0; x < (size_t)f->nx; x++) {
         bool has_data = false, has_background = false;
         for (size_t y = 0; y < (size_t)f->ny && !has_background; y++) {
-            has_data |= f->image[y * (size_t)f->nx + x] != 0;
-            has_background = f->mask[y * (size_t)f->nx + x];
+            const size_t i = y * (size_t)f->nx + x;
+            has_data |= f->image[i] != 0 && !(f->exposure->dq[i] & DQ_DO_NOT_USE);
+            has_background = f->mask[i];
         }
         n += has_data && !has_background;
     }
@@ -164,13 +174,14 @@ static int tell_columns(const struct stage_env *env, const struct flicker *f,
 }
 
 static int clean(const struct stage_env *env, const struct params *params,
-                 struct flicker *f, struct exposure *e, struct err *err)
+                 struct flicker *f, struct flicker_check *check, struct exposure *e,
+                 struct err *err)
 {
     const size_t n = exposure_pixels(e);
     for (size_t i = 0; i < n; i++) {
         f->image[i] = isfinite(e->sci[i]) ? e->sci[i] : 0;
     }
-    int code = scene_mask(env, params, f, err);
+    int code = scene_mask(env, params, f, &check->light, err);
     for (size_t i = 0; i < n; i++) {
         f->mask[i] &= isfinite(e->sci[i]) != 0;
     }
@@ -181,7 +192,14 @@ static int clean(const struct stage_env *env, const struct params *params,
         return leave_as_is(env, e, "the mask has no background pixel", err);
     }
     code = code ? code : take_background(env, params, f, err);
-    code = code ? code : fit(env, params, f, err);
+    code = code ? code : flicker_check_before(env, params, f, check, err);
+    if (!code && check->verdict == FLICKER_CLEAN) {
+        code = fit(env, params, f, err);
+        code = code ? code : flicker_check_after(env, params, f, e, check, err);
+    }
+    if (!code && check->verdict != FLICKER_CLEAN) {
+        return leave_as_is(env, e, flicker_verdict_text(check->verdict), err);
+    }
     if (!code) {
         subtract(f, e);
         code = tell_columns(env, f, e, err);
@@ -207,7 +225,9 @@ static int one_exposure(const struct stage_env *env, const struct params *params
     f.noise = mem_alloc(n, sizeof *f.noise, err);
     f.mask = mem_alloc(n, 1, err);
     int code = f.image && f.noise && f.mask ? 0 : ERR_NOMEM;
-    code = code ? code : clean(env, params, &f, e, err);
+    struct flicker_check check = {0};
+    code = code ? code : clean(env, params, &f, &check, e, err);
+    flicker_check_done(&check);
     free(f.flat);
     free(f.image);
     free(f.mask);
@@ -252,6 +272,15 @@ static const struct param table[] = {
     {"single_mask", PARAM_BOOL, "true", 0, 0, NULL, "",
      "One mask for all integrations: a rate image has one, so that both are the same",
      false},
+    {"auto_mask", PARAM_BOOL, "false", 0, 0, NULL, "",
+     "Not in the peer: leave light outside the slices out of the fit, found by itself",
+     false},
+    {"hold_out", PARAM_REAL, "0", 0, 0.5, NULL, "",
+     "Not in the peer: share of background pixels kept out of the fit, to measure on "
+     "them the noise before and after",
+     false},
+    {"guard", PARAM_BOOL, "false", 0, 0, NULL, "",
+     "Not in the peer: leave an exposure as it is where cleaning would do harm", false},
     {"save_mask", PARAM_BOOL, "false", 0, 0, NULL, "",
      "Write the mask of background pixels, as user_mask takes it, as <name>_mask.fits",
      false},

@@ -162,7 +162,7 @@ static void fit_line(const struct loop *l, struct scratch *s, size_t n)
     }
     s->n_plain += vectors < l->vectors;
     if (vectors == 1) {
-        a[0] = r[0] / t[0];
+        a[0] = creal(t[0]) > 0 ? r[0] / t[0] : 0; /* no weights: no noise known */
     }
     memset(s->half, 0, (n / 2 + 1) * sizeof *s->half);
     for (int k = 0; k < vectors; k++) {
