@@ -23,6 +23,18 @@ enum { FRAME = 2048 }; /* pixels on each side of a full frame */
 
 /* ---- the steps of one exposure ---- */
 
+static bool is_gp(const struct params *params)
+{
+    return !strcmp(params_string(params, "fit_method"), "gp");
+}
+
+/* Where the mask is cut. gp needs noise that is not cut off: at least 3 sigma. */
+static double cut_sigma(const struct params *params)
+{
+    const double sigma = params_real(params, "n_sigma");
+    return is_gp(params) && sigma > 0 && sigma < 3 ? 3 : sigma;
+}
+
 static int scene_mask(const struct stage_env *env, const struct params *params,
                       struct flicker *f, struct flicker_light *light, struct err *err)
 {
@@ -30,7 +42,7 @@ static int scene_mask(const struct stage_env *env, const struct params *params,
     const size_t n = exposure_pixels(e);
     const char *user_mask = params_string(params, "user_mask");
     const struct flicker_cut cut = {.lower = 3,
-                                    .upper = params_real(params, "n_sigma"),
+                                    .upper = cut_sigma(params),
                                     .fit_histogram =
                                         params_bool(params, "fit_histogram")};
     if (user_mask) {
@@ -52,7 +64,7 @@ static int take_background(const struct stage_env *env, const struct params *par
                            struct flicker *f, struct err *err)
 {
     const size_t n = exposure_pixels(f->exposure);
-    const double sigma = params_real(params, "n_sigma");
+    const double sigma = cut_sigma(params);
     const struct flicker_cut cut = {.lower = sigma, .upper = sigma, .lower_half = true};
     float rest;
     f->level = 0;
@@ -69,6 +81,9 @@ static int fit(const struct stage_env *env, const struct params *params,
     const char *method = params_string(params, "fit_method");
     if (!strcmp(method, "fft")) {
         return flicker_fft(env, f, err);
+    }
+    if (is_gp(params)) {
+        return flicker_gp(env, f, err);
     }
     bool by_channel = params_bool(params, "fit_by_channel");
     if (by_channel && (f->nx != FRAME || f->ny != FRAME)) {
@@ -202,7 +217,8 @@ static int clean(const struct stage_env *env, const struct params *params,
     }
     if (!code) {
         subtract(f, e);
-        code = tell_columns(env, f, e, err);
+        /* gp cleans columns without background, too */
+        code = is_gp(params) ? 0 : tell_columns(env, f, e, err);
     }
     return code ? code : keep_planes(env, params, f, err);
 }
@@ -249,8 +265,11 @@ static const struct param table[] = {
     {"autoparam", PARAM_BOOL, "false", 0, 0, NULL, "",
      "Choose parameters from the exposure: there are no rules for NIRSpec, so it warns",
      false},
-    {"fit_method", PARAM_STRING, "median", 0, 0, "fft|median", "",
-     "How the noise is fitted: fft is NSClean, median that of each column", false},
+    {"fit_method", PARAM_STRING, "median", 0, 0, "fft|gp|median", "",
+     "How the noise is fitted: fft is NSClean, gp the best linear estimate, median "
+     "that "
+     "of each column",
+     false},
     {"fit_by_channel", PARAM_BOOL, "false", 0, 0, NULL, "",
      "With median, of a full frame: each of the four outputs by itself", false},
     {"background_method", PARAM_STRING, "median", 0, 0, "median|model|median_image", "",
@@ -268,7 +287,9 @@ static const struct param table[] = {
     {"user_mask", PARAM_STRING, "none", 0, 0, NULL, "file",
      "FITS file of a mask to use instead, 1 on background pixels", true},
     {"n_sigma", PARAM_REAL, "2.0", 0, 100, NULL, "sigma",
-     "What stands so far above the background is left out; 0 leaves all in", false},
+     "What stands so far above the background is left out; 0 leaves all in; gp: at "
+     "least 3",
+     false},
     {"single_mask", PARAM_BOOL, "true", 0, 0, NULL, "",
      "One mask for all integrations: a rate image has one, so that both are the same",
      false},

@@ -88,6 +88,12 @@ int flicker_median(const struct stage_env *env, struct flicker *f, bool by_chann
  */
 int flicker_fft(const struct stage_env *env, struct flicker *f, struct err *err);
 
+/*
+ * The best linear estimate of a stationary process in readout order, with a part common to
+ * the outputs, from its covariance in the background pixels (stages/flicker_gp.h).
+ */
+int flicker_gp(const struct stage_env *env, struct flicker *f, struct err *err);
+
 /* ---- flicker_keep.c: products beside the cleaned exposure ---- */
 
 /*

@@ -1,0 +1,99 @@
+#ifndef IFUD_STAGES_FLICKER_GP_H
+#define IFUD_STAGES_FLICKER_GP_H
+
+#include <complex.h>
+#include <stddef.h>
+#include "common/math/fft.h"
+#include "stages/flicker.h"
+
+/*
+ * What the parts of the method gp share: the best linear estimate of the 1/f noise from
+ * the background pixels.
+ *
+ * The noise of output c at time t is common(t) + own_c(t), two stationary processes in
+ * readout order, and white noise on top that is not to be estimated. Series are periodic
+ * in n samples, of which the readout fills the first ones: the rest, and every sample
+ * that is no background pixel, is unknown.
+ * Test: tests/stages/test_flicker_gp.c
+ */
+
+enum { GP_MAX_OUTPUTS = 4 };
+
+/* ---- flicker_gp_readout.c: when each pixel was read ---- */
+
+/*
+ * Line l of output c is read from sample l * line on; its pixel j is the pixel
+ * start[c] + l + j * step[c] of the image, read at sample l * line + when(j).
+ */
+struct gp_readout {
+    int n_outputs;
+    size_t n_lines, length;     /* lines of an output, pixels of a line */
+    size_t line;                /* samples from one line to the next */
+    size_t group, group_period; /* pixels read in a row, samples from group to group */
+    size_t n;                   /* samples of a series, a good length for a transform */
+    size_t start[GP_MAX_OUTPUTS];
+    long step[GP_MAX_OUTPUTS];
+    const char *name; /* for the log */
+};
+
+/*
+ * The order in which the frame was read. Subarrays: one output. A full frame: four
+ * outputs at once, of 512 rows each and read in alternating directions, unless the
+ * background pixels show another order: of outputs side by side, or of outputs of 512
+ * columns; it is the one in which pixels read at the same time share most of their noise.
+ * irs2: reference pixels are read in between (READPATT).
+ */
+void gp_readout_choose(const struct flicker *f, bool irs2, struct gp_readout *ret);
+
+static inline size_t gp_readout_when(const struct gp_readout *r, size_t j)
+{
+    return j / r->group * r->group_period + j % r->group;
+}
+
+/* An image into series, `fill` where there is no pixel, and back. series[c] has n values.
+ * Parallel over lines. */
+int gp_readout_gather(const struct stage_env *env, const struct gp_readout *r,
+                      const float *image, float *series, struct err *err);
+int gp_readout_scatter(const struct stage_env *env, const struct gp_readout *r,
+                       const float *series, float *image, struct err *err);
+
+/* ---- flicker_gp_covariance.c: how the noise hangs together ---- */
+
+/* Covariance of the noise at a lag of so many samples: within an output (`within`), and
+ * between two of them (`between`). Linear in log(1 + lag) between the nodes. */
+enum { GP_NODES = 160 };
+struct gp_covariance {
+    size_t n_nodes;
+    double lag[GP_NODES], within[GP_NODES], between[GP_NODES];
+    double white; /* variance of the white noise of a typical pixel */
+};
+
+/*
+ * From the background pixels themselves: products of pairs of a lag, averaged, and
+ * smoothed in lag. y, used: n_outputs series of n values: the data, 0 where not used,
+ * and 1 where used.
+ */
+int gp_covariance_estimate(const struct stage_env *env, const struct gp_readout *r,
+                           const struct fft *fft, const float *y, const float *used,
+                           struct gp_covariance *ret, struct err *err);
+
+/* Power spectra of the differences between outputs and of their mean (n / 2 + 1 values
+ * each, not negative). */
+int gp_covariance_spectra(const struct gp_covariance *c, const struct gp_readout *r,
+                          const struct fft *fft, float *differences, float *mean,
+                          struct err *err);
+
+/* ---- flicker_gp_solve.c ---- */
+
+/*
+ * The best linear estimate of the noise of every sample.
+ * Given:     weight  n_outputs series of n: 1 / variance of the white noise, 0: unknown
+ *            series  n_outputs series of n: the data
+ *            enough  rounds end when the residual is this share of the first one
+ * Returned:  series  the estimate; weight is spoilt; the number of rounds it took
+ */
+int gp_solve(const struct stage_env *env, const struct gp_readout *r,
+             const struct fft *fft, const struct gp_covariance *cov, float *weight,
+             float *series, double enough, int *ret_rounds, struct err *err);
+
+#endif
