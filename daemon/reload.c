@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "daemon/messages.h"
 #include "daemon/notify.h"
+#include "daemon/rules.h"
 #include "daemon/service_state.h"
 
 /* What was copied from the configuration when the daemon started. */
@@ -18,7 +19,7 @@ static void apply(struct service *s)
                  params_real(v, "incomplete_seconds"),
                  params_real(v, "rescan_seconds"));
     struct err err = {0};
-    if (queue_plan_anew(s->queue, &err)) { /* rules.h */
+    if (rules_apply(s->queue, s->config, &err)) {
         service_trouble(s, "cannot look at the groups again: %s", err.message);
     }
     service_plan(s);

@@ -78,6 +78,7 @@ static void put_waiting(json_t *o, const struct report *r)
             report_put(w, "waits_for", report_text(what));
             report_members_wait(&waits[i], what, sizeof what);
             report_put(w, "members_wait", report_text(what));
+            due = waits[i].plan.look_at > 0 ? waits[i].plan.look_at : due;
             report_put(w, "due_at", due > 0 ? json_real(due) : json_null());
             json_array_append_new(list, w);
         }

@@ -1,5 +1,6 @@
 #include "daemon/rules.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,4 +48,28 @@ void rules_of(const struct config *config, struct plan_rules *ret)
     };
     ret->backgrounds =
         ret->in_spec3 ? runs(config, "spec3", "master_background") : images;
+}
+
+int rules_apply(struct queue *q, const struct config *config, struct err *err)
+{
+    struct plan_rules r;
+    char text[200], before[200] = "";
+    rules_of(config, &r);
+    snprintf(text, sizeof text, "%g %g %d%d%d%d%d%d", r.quiet_seconds, r.wait_seconds,
+             r.imprints, r.backgrounds, r.nods, r.linked, r.off_scene, r.in_spec3);
+    int code = queue_get_setting(q, "plan_rules", before, sizeof before, err);
+    if (code || !strcmp(text, before)) {
+        return code;
+    }
+    code = queue_begin(q, err);
+    if (code) {
+        return code;
+    }
+    code = queue_plan_anew(q, err);
+    code = code ? code : queue_set_setting(q, "plan_rules", text, err);
+    if (code) {
+        queue_rollback(q);
+        return code;
+    }
+    return queue_commit(q, err);
 }

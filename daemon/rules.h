@@ -7,8 +7,12 @@
 /*
  * The planner's rules, from the configuration: its own keys, and which stages the settings
  * of the recipes leave on (nobody waits for exposures that no stage would read).
- * Thread: any. Test: tests/daemon/test_rules.c
+ * Thread: any; that of the queue. Test: tests/daemon/test_rules.c
  */
 void rules_of(const struct config *config, struct plan_rules *ret);
+
+/* If they are not those by which the queue was planned, all its groups are looked at
+ * again: what waits may go, or wait for something else. */
+int rules_apply(struct queue *q, const struct config *config, struct err *err);
 
 #endif

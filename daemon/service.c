@@ -165,6 +165,7 @@ static int open_queue(struct service *s, struct err *err)
     if (!code && n) {
         log_info("%zu jobs that ran when the daemon ended run again", n);
     }
+    code = code ? code : rules_apply(s->queue, s->config, err);
     return code ? code
                 : queue_wake_deferred(s->queue, service_now(), &s->next_retry, err);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "daemon/work.h"
 #include "stages/recipe.h"
+#include "tests/daemon/queue_kit.h"
 #include "tests/support.h"
 
 static struct config *config;
@@ -73,6 +74,27 @@ START_TEST(test_rules_nobody_waits_for_what_is_skipped)
 }
 END_TEST
 
+START_TEST(test_rules_other_ones_plan_anew)
+{
+    char *folder = support_folder();
+    struct queue *q = kit_open(folder);
+    bool planned;
+    take("{\"member_wait_seconds\": 3}");
+    support_ok(rules_apply(q, config, &err), &err);
+    kit_accept(q, "a", 1, 1.0);
+    kit_plan(q, 2.0, 1e9);
+    support_ok(rules_apply(q, config, &err), &err);
+    support_ok(queue_is_planned(q, &planned, &err), &err);
+    ck_assert(planned); /* the same */
+    take("{\"member_wait_seconds\": 4}");
+    support_ok(rules_apply(q, config, &err), &err);
+    support_ok(queue_is_planned(q, &planned, &err), &err);
+    ck_assert(!planned);
+    queue_close(q);
+    support_remove(folder);
+}
+END_TEST
+
 /* What the daemon is shipped with is what its recipes take. */
 START_TEST(test_rules_shipped_settings_are_valid)
 {
@@ -102,6 +124,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_rules_follow_the_keys);
     tcase_add_test(t, test_rules_nobody_waits_for_what_is_skipped);
+    tcase_add_test(t, test_rules_other_ones_plan_anew);
     tcase_add_test(t, test_rules_shipped_settings_are_valid);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -1,212 +1,262 @@
 #include <check.h>
-#include <math.h>
+#include <glob.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "common/data/exposure_io.h"
-#include "common/data/provenance.h"
-#include "tests/e2e/programs.h"
+#include "common/data/fits_io.h"
+#include "tests/daemon_child.h"
 #include "tests/support.h"
 #include "tests/tiny.h"
 
 /*
- * Imprints and backgrounds beside an exposure, through the real ifurun: what is subtracted, what the
- * product says of it, and the manifest run again. The leak is a level of 0.5 in every
- * pixel, in exposure and imprint alike.
+ * Leakage and background exposures through the real daemon: which jobs read them, when
+ * they go, and what is told. The pixels are a window of 16 x 16.
  */
 
-#define LEAK 0.5F
-#define SKY 0.25F
+static struct daemon_child d;
+static struct err err;
 
-static char *top;
-
-static void add(float *plane, size_t n, float what)
-{
-    for (size_t i = 0; i < n; i++) {
-        plane[i] += what;
-    }
-}
-
-/* refs/: references; in/: dither 1 clean as 00001, with the leak as 00002; the leak alone
- * as 00003, and with the sky, as a dedicated background, as 00004. */
 static void setup(void)
 {
-    struct err err = {0};
-    struct exposure *e = NULL;
-    top = support_folder();
-    char refs[400], made[400];
-    snprintf(refs, sizeof refs, "%s", support_path(top, "refs"));
-    tiny_make(refs);
-    tiny_expose(refs, top, 1, 1);
-    snprintf(made, sizeof made, "%s", tiny_name("", 1, "_rate.fits"));
-    support_ok(exposure_read(support_path(top, made), &e, &err), &err);
-    const size_t n = exposure_pixels(e);
-    add(e->sci, n, LEAK);
-    support_write_rate(support_path(top, tiny_name("", 2, "_rate.fits")), e);
-    for (size_t i = 0; i < n; i++) {
-        e->sci[i] = LEAK;
-        e->var_poisson[i] = 0.25F;
-        e->var_rnoise[i] = 0;
-        e->err[i] = 0.5F;
-        e->dq[i] = 0;
-    }
-    support_ok(header_set_bool(&e->primary, "IS_IMPRT", true, NULL, &err), &err);
-    support_write_rate(support_path(top, tiny_name("", 3, "_rate.fits")), e);
-    add(e->sci, n, SKY);
-    support_ok(header_set_bool(&e->primary, "IS_IMPRT", false, NULL, &err), &err);
-    support_ok(header_set_bool(&e->primary, "BKGDTARG", true, NULL, &err), &err);
-    support_write_rate(support_path(top, tiny_name("", 4, "_rate.fits")), e);
-    exposure_free(e);
+    daemon_child_init(&d, TINY_SETTINGS);
+    tiny_make(d.references);
 }
 
 static void teardown(void)
 {
-    support_remove(top);
+    daemon_child_done(&d);
 }
 
-/* The product of a dither after this stage. The caller frees. */
-static struct exposure *product(int dither, const char *stage)
+struct kind {
+    const char *program, *observation, *target, *pattern;
+    int position, total;
+    bool imprint, background;
+    double mjd;
+};
+
+/* Drop one; its base name, in a ring of four, of which the caller may keep the last. */
+static const char *drop(struct kind k)
 {
+    static char ring[4][60];
+    static int at;
+    char *base = ring[at++ % 4], name[100], part[700];
     struct exposure *e = NULL;
-    struct err err = {0};
-    char end[64], name[400];
-    snprintf(end, sizeof end, "_%s.fits", stage);
-    snprintf(name, sizeof name, "%s", tiny_name("out/", dither, end));
-    support_ok(exposure_read(support_path(top, name), &e, &err), &err);
-    return e;
-}
-
-#define RUN                                                                            \
-    "$B/ifurun spec2 --references refs --output out --threads 1 "                      \
-    "--stop-after imprint_subtract "
-
-static const char *text_of(const struct exposure *e, const char *keyword)
-{
-    const char *value = "";
-    header_get_string(&e->primary, keyword, &value);
-    return value;
-}
-
-START_TEST(test_members_imprint_is_taken_off)
-{
-    programs_run(top, RUN "--imprint %s %s", tiny_name("", 3, "_rate.fits"),
-                 tiny_name("", 2, "_rate.fits"));
-    programs_run(top, RUN "%s", tiny_name("", 1, "_rate.fits"));
-    struct exposure *clean = product(1, "imprint_subtract"),
-                    *cleaned = product(2, "imprint_subtract");
-    ck_assert_str_eq(text_of(clean, "S_IMPRNT"), "SKIPPED");
-    ck_assert_str_eq(text_of(cleaned, "S_IMPRNT"), "COMPLETE");
-    ck_assert_str_eq(text_of(cleaned, "IMPRHOW"), "sole");
-    size_t compared = 0;
-    for (size_t i = 0; i < exposure_pixels(clean); i++) {
-        if (isfinite(clean->sci[i])) { /* (s + 0.5) - 0.5: two roundings of floats */
-            double want = (double)clean->sci[i];
-            ck_assert_double_eq_tol((double)cleaned->sci[i], want,
-                                    2e-7 * (fabs(want) + (double)LEAK));
-            ck_assert_double_eq_tol((double)cleaned->var_poisson[i],
-                                    (double)clean->var_poisson[i] + 0.25, 1e-6);
-            compared++;
-        }
-    }
-    ck_assert_uint_gt(compared, exposure_pixels(clean) / 2);
-    exposure_free(clean);
-    exposure_free(cleaned);
-}
-END_TEST
-
-START_TEST(test_members_stand_in_provenance_and_manifest)
-{
-    char product_name[400], first[65], again[65], hash[65];
-    struct fits_in *f = NULL;
-    struct provenance p = {0};
-    struct err err = {0};
-    programs_run(top, RUN "--imprint %s %s", tiny_name("", 3, "_rate.fits"),
-                 tiny_name("", 2, "_rate.fits"));
-    snprintf(product_name, sizeof product_name, "%s",
-             tiny_name("out/", 2, "_imprint_subtract.fits"));
-    programs_hash(top, product_name, first);
-    support_ok(fits_in_open(support_path(top, product_name), ERR_INPUT, &f, &err),
+    k.program = k.program ? k.program : "01234";
+    k.observation = k.observation ? k.observation : "001";
+    k.target = k.target ? k.target : "GALAXY";
+    k.pattern = k.pattern ? k.pattern : "4-POINT-DITHER";
+    snprintf(base, sizeof ring[0], "jw%s%s001_%s101_%05d_nrs1", k.program,
+             k.observation, k.imprint ? "03" : "02", k.position);
+    snprintf(name, sizeof name, "%s_rate.fits", base);
+    support_ok(exposure_read(support_path(d.references, "tiny_rate.fits"), &e, &err),
                &err);
-    support_ok(provenance_read(f, &p, &err), &err);
-    fits_in_close(f);
-    programs_hash(top, tiny_name("", 3, "_rate.fits"), hash);
-    int found = 0;
-    for (size_t i = 0; i < p.n; i++) {
-        if (p.items[i].kind == PROVENANCE_INPUT &&
-            !strcmp(p.items[i].name, "imprint")) {
-            ck_assert_str_eq(p.items[i].value, tiny_name("", 3, "_rate.fits"));
-            ck_assert_str_eq(p.items[i].sha256, hash);
-            found++;
-        }
+    struct header *h = &e->primary;
+    if (header_set_string(h, "PROGRAM", k.program, NULL, &err) ||
+        header_set_string(h, "OBSERVTN", k.observation, NULL, &err) ||
+        header_set_string(h, "TARGPROP", k.target, NULL, &err) ||
+        header_set_string(h, "PATTTYPE", k.pattern, NULL, &err) ||
+        header_set_int(h, "PATT_NUM", k.position, NULL, &err) ||
+        header_set_int(h, "NUMDTHPT", k.total ? k.total : 99, NULL, &err) ||
+        header_set_bool(h, "IS_IMPRT", k.imprint, NULL, &err) ||
+        header_set_bool(h, "BKGDTARG", k.background, NULL, &err) ||
+        header_set_real(h, "EXPSTART", 60000 + k.mjd, NULL, &err)) {
+        ck_abort_msg("%s", err.message);
     }
-    ck_assert_int_eq(found, 1);
-    provenance_done(&p);
-    ck_assert_int_eq(unlink(support_path(top, product_name)), 0);
-    programs_run(top, "$B/ifurun %s", tiny_name("out/", 2, "_spec2_manifest.json"));
-    programs_hash(top, product_name, again);
-    ck_assert_str_eq(first, again);
-}
-END_TEST
-
-/* The background has the leak, too: the imprint is taken off both. */
-START_TEST(test_members_background_is_cleaned_alike)
-{
-    programs_run(top,
-                 "$B/ifurun spec2 --references refs --output out --threads 1 --save "
-                 "imprint_subtract --stop-after bkg_subtract --imprint %s "
-                 "--background %s %s",
-                 tiny_name("", 3, "_rate.fits"), tiny_name("", 4, "_rate.fits"),
-                 tiny_name("", 2, "_rate.fits"));
-    struct exposure *before = product(2, "imprint_subtract"), *e = product(2, "bsub");
-    ck_assert_str_eq(text_of(e, "S_BKDSUB"), "COMPLETE");
-    for (size_t i = 0; i < exposure_pixels(e); i++) {
-        if (isfinite(e->sci[i])) { /* three roundings of floats */
-            double want = (double)before->sci[i] - (double)SKY;
-            ck_assert_double_eq_tol((double)e->sci[i], want, 3e-7 * (fabs(want) + 1));
-            /* poisson 0.25 of the background, and 0.25 of the imprint taken off it */
-            ck_assert_double_eq_tol((double)e->var_poisson[i],
-                                    (double)before->var_poisson[i] + 0.5, 1e-6);
-        }
-    }
-    exposure_free(before);
+    snprintf(part, sizeof part, "%.400s/.%s", d.inbox, name);
+    support_write_rate(part, e);
     exposure_free(e);
+    ck_assert_int_eq(rename(part, support_path(d.inbox, name)), 0);
+    return base;
 }
-END_TEST
 
-/* One command line may name the imprints of both detectors, and nods each other. */
-START_TEST(test_members_that_are_not_meant_are_left_out)
+/* What ifuctl says; in a ring of four. */
+static const char *ctl(const char *command, const char *word)
 {
+    static char ring[4][20000];
+    static int at;
+    char *to = ring[at++ % 4], *text = NULL;
+    daemon_child_run(&d, &text, "ifuctl", "--config", d.config, command, word);
+    snprintf(to, sizeof ring[0], "%s", text);
+    free(text);
+    return to;
+}
+
+static void says(const char *text, const char *part)
+{
+    daemon_child_need(&d, strstr(text, part) != NULL, "no '%s' in:\n%s", part, text);
+}
+
+static void says_not(const char *text, const char *part)
+{
+    daemon_child_need(&d, strstr(text, part) == NULL, "'%s' in:\n%s", part, text);
+}
+
+/* A keyword of a product of an exposure, "" if it has none. */
+static const char *keyword(const char *base, const char *name)
+{
+    static char ring[4][80];
+    static int at;
+    char *to = ring[at++ % 4], pattern[700];
+    glob_t g;
     struct exposure *e = NULL;
-    struct err err = {0};
-    support_ok(
-        exposure_read(support_path(top, tiny_name("", 3, "_rate.fits")), &e, &err),
-        &err);
-    strcpy(e->meta.detector, "NRS2");
-    support_ok(header_set_string(&e->primary, "DETECTOR", "NRS2", NULL, &err), &err);
-    support_ok(header_set_string(&e->primary, "GRATING", "G395H", NULL, &err), &err);
-    support_write_rate(support_path(top, "other_nrs2_rate.fits"), e);
+    const char *value = "";
+    snprintf(pattern, sizeof pattern, "%.400s/*/*/%s_cal.fits", d.products, base);
+    daemon_child_need(&d, !glob(pattern, 0, NULL, &g) && g.gl_pathc == 1, "no %s",
+                      pattern);
+    support_ok(exposure_read(g.gl_pathv[0], &e, &err), &err);
+    header_get_string(&e->primary, name, &value);
+    snprintf(to, sizeof ring[0], "%s", value);
     exposure_free(e);
-    char own[400];
-    snprintf(own, sizeof own, "%s", tiny_name("", 2, "_rate.fits"));
-    programs_run(top, RUN "--imprint %s --imprint other_nrs2_rate.fits --imprint %s %s",
-                 own, tiny_name("", 3, "_rate.fits"), own);
-    e = product(2, "imprint_subtract");
-    ck_assert_str_eq(text_of(e, "IMPRHOW"), "sole");
-    ck_assert_str_eq(text_of(e, "IMPRFILE"), tiny_name("", 3, "_rate.fits"));
-    exposure_free(e);
+    globfree(&g);
+    return to;
+}
+
+static bool planned(void)
+{
+    json_t *status = daemon_child_status(&d);
+    bool yes = json_is_true(json_object_get(status, "planned"));
+    json_decref(status);
+    return yes;
+}
+
+static void set_key(const char *key, const char *value)
+{
+    char *text = support_read_file(d.config, NULL), more[5000];
+    char *at = strstr(text, key);
+    ck_assert_ptr_nonnull(at);
+    at += strlen(key);
+    char *end = at + strcspn(at, ",}");
+    int n = snprintf(more, sizeof more, "%.*s%s%s", (int)(at - text), text, value, end);
+    support_write_file(d.config, more, (size_t)n);
+    free(text);
+}
+
+START_TEST(test_members_that_come_later_make_the_next_version)
+{
+    char science[60];
+    daemon_child_start(&d);
+    snprintf(science, sizeof science, "%s", drop((struct kind){.position = 1}));
+    daemon_child_until(&d, "jobs.done", 1);
+    ck_assert_str_eq(keyword(science, "S_IMPRNT"), "SKIPPED");
+    ck_assert_str_eq(keyword(science, "S_BKDSUB"), "SKIPPED");
+    says(ctl("status", NULL), "1 science without a leakage exposure");
+    drop((struct kind){.position = 1, .imprint = true});
+    daemon_child_until(&d, "jobs.superseded", 1);
+    daemon_child_until(&d, "jobs.done", 1);
+    drop((struct kind){
+        .position = 1, .observation = "002", .target = "FIELD", .background = true});
+    daemon_child_until(&d, "jobs.superseded", 2);
+    daemon_child_until(&d, "jobs.done", 2); /* and the background's own */
+    ck_assert_str_eq(keyword(science, "S_IMPRNT"), "COMPLETE");
+    ck_assert_str_eq(keyword(science, "S_BKDSUB"), "COMPLETE");
+    ck_assert_str_eq(keyword("jw01234002001_02101_00001_nrs1", "S_IMPRNT"), "COMPLETE");
+    const char *show = ctl("show", science);
+    says(show, "spec2-jw01234001001_02101_00001_nrs1-3 ");
+    says(show, "imprint jw01234001001_03101_00001_nrs1_rate.fits "
+               "(leakage, the same observation)");
+    says(show, "background jw01234002001_02101_00001_nrs1_rate.fits "
+               "(dedicated background, observation 002)");
+    says(ctl("events", NULL), "background came later: dedicated background");
+    says_not(ctl("status", NULL), "without a leakage exposure");
+    ck_assert_int_eq(daemon_child_number(&d, "jobs.held"), 0);
+    ck_assert_int_eq(
+        daemon_child_run(&d, NULL, "ifuctl", "--config", d.config, "queue", "check"),
+        0);
+}
+END_TEST
+
+START_TEST(test_members_are_waited_for)
+{
+    char science[60];
+    set_key("\"member_wait_seconds\": ", "3600");
+    daemon_child_start(&d);
+    snprintf(science, sizeof science, "%s", drop((struct kind){.position = 1}));
+    daemon_child_until(&d, "exposures.accepted", 1);
+    daemon_child_until(&d, "jobs.waiting", 2);
+    says(ctl("why", science), "leakage and background exposures that may still come");
+    /* it is open: something will happen to it by itself */
+    ck_assert_int_eq(daemon_child_run(&d, NULL, "ifuctl", "--config", d.config,
+                                      "--timeout=0", "wait"),
+                     4);
+    drop((struct kind){.position = 1, .imprint = true});
+    daemon_child_until(&d, "exposures.imprint", 1);
+    ck_assert_int_eq(daemon_child_number(&d, "jobs.done"), 0);
+    support_until(planned(), 30, "the plan does not end");
+    daemon_child_stop(&d); /* what waits, waits on, by the rules of its time */
+    set_key("\"member_wait_seconds\": ", "0");
+    daemon_child_start(&d);
+    daemon_child_until(&d, "jobs.done", 1);
+    says(ctl("show", science), "nrs1-1 ");
+    ck_assert_str_eq(keyword(science, "S_IMPRNT"), "COMPLETE");
+    ck_assert_int_eq(daemon_child_number(&d, "jobs.superseded"), 0);
+}
+END_TEST
+
+START_TEST(test_members_nods)
+{
+    const struct kind nod = {.position = 1, .total = 2, .pattern = "2-POINT-NOD"};
+    struct kind second = nod;
+    char a[60], b[60];
+    second.position = 2;
+    daemon_child_start(&d);
+    snprintf(a, sizeof a, "%s", drop(nod));
+    daemon_child_until(&d, "jobs.waiting", 2);
+    says(ctl("why", a), "waits for: nod position 2 on NRS1");
+    says(ctl("status", NULL), "spec2 waits for: nod position 2 on NRS1");
+    snprintf(b, sizeof b, "%s", drop(second));
+    daemon_child_until(&d, "jobs.done", 3); /* and the spec3 */
+    says(ctl("show", a), "(nod position 2)");
+    says(ctl("show", b), "(nod position 1)");
+    ck_assert_str_eq(keyword(a, "S_BKDSUB"), "COMPLETE");
+    ck_assert_str_eq(keyword(b, "S_BKDSUB"), "COMPLETE");
+    ck_assert_int_eq(daemon_child_number(&d, "jobs.superseded"), 0);
+}
+END_TEST
+
+START_TEST(test_members_off_scene_backgrounds_are_offered)
+{
+    char a[60], b[60];
+    daemon_child_start(&d);
+    drop((struct kind){
+        .position = 1, .program = "05678", .target = "BLANK-SKY", .mjd = 3});
+    daemon_child_until(&d, "jobs.done", 1);
+    snprintf(a, sizeof a, "%s", drop((struct kind){.position = 1}));
+    daemon_child_until(&d, "jobs.done", 2);
+    ck_assert_str_eq(keyword(a, "S_BKDSUB"), "SKIPPED");
+    says(ctl("status", NULL), "there is: off-scene background, program 05678, "
+                              "observation 001, 3.0 days and 0.00 degrees away, for 1");
+    char *log = support_read_file(d.log, NULL);
+    says(log, "not used: off-scene background, program 05678");
+    free(log);
+    daemon_child_stop(&d);
+    set_key("\"member_wait_seconds\": ", "0, \"background_policy\": \"nearest\"");
+    daemon_child_start(&d);
+    snprintf(b, sizeof b, "%s", drop((struct kind){.position = 2}));
+    daemon_child_until(&d, "jobs.done", 3);
+    ck_assert_str_eq(keyword(b, "S_BKDSUB"), "COMPLETE");
+    says(ctl("show", b), "(off-scene background, program 05678, observation 001,");
+    ck_assert_str_eq(keyword(a, "S_BKDSUB"), "SKIPPED"); /* what is done stays done */
+    says_not(ctl("status", NULL), "there is: off-scene");
 }
 END_TEST
 
 int main(void)
 {
     Suite *s = suite_create("members");
-    TCase *t = tcase_create("all");
+    TCase *t = tcase_create("members");
+    tcase_set_timeout(t, 240);
     tcase_add_checked_fixture(t, setup, teardown);
-    tcase_add_test(t, test_members_imprint_is_taken_off);
-    tcase_add_test(t, test_members_stand_in_provenance_and_manifest);
-    tcase_add_test(t, test_members_background_is_cleaned_alike);
-    tcase_add_test(t, test_members_that_are_not_meant_are_left_out);
+    tcase_add_test(t, test_members_that_come_later_make_the_next_version);
+    tcase_add_test(t, test_members_are_waited_for);
+    tcase_add_test(t, test_members_nods);
+    tcase_add_test(t, test_members_off_scene_backgrounds_are_offered);
     suite_add_tcase(s, t);
-    return support_run(s);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
 }
