@@ -50,6 +50,9 @@ int job_set_status(const struct job_context *c, struct header *primary,
  * With the spectrum goes a picture of it and its cube, <product>_quicklook.png. */
 int job_write_exposure(struct job_context *c, struct exposure *e, const char *suffix,
                        struct err *err);
+/* A spectrum that a stage wants kept: no picture. */
+int job_write_kept_spectrum(struct job_context *c, struct spectrum *s,
+                            const char *suffix, struct err *err);
 int job_write_cube(struct job_context *c, const char *suffix, struct err *err);
 int job_write_spectrum(struct job_context *c, const char *suffix, struct err *err);
 

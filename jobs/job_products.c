@@ -69,7 +69,7 @@ static int write_manifest(struct job_context *c, struct err *err)
 enum kind { EXPOSURE, CUBE, SPECTRUM, PICTURE };
 
 /* Write one file beside its place, to the disk. */
-static int write_product(struct job_context *c, enum kind kind, struct exposure *e,
+static int write_product(struct job_context *c, enum kind kind, const void *what,
                          const char *suffix, struct err *err)
 {
     size_t i = 0;
@@ -82,11 +82,11 @@ static int write_product(struct job_context *c, enum kind kind, struct exposure 
     }
     const char *path = code ? NULL : c->set.parts[i].part_path;
     if (!code && kind == EXPOSURE) {
-        code = exposure_write(e, path, name, &c->provenance, err);
+        code = exposure_write(what, path, name, &c->provenance, err);
     } else if (!code && kind == CUBE) {
-        code = cube_write(c->data.cube, path, name, &c->provenance, err);
+        code = cube_write(what, path, name, &c->provenance, err);
     } else if (!code && kind == SPECTRUM) {
-        code = spectrum_write(c->data.spectrum, path, name, &c->provenance, err);
+        code = spectrum_write(what, path, name, &c->provenance, err);
     } else if (!code) {
         code = quicklook_write(c->data.cube, c->data.spectrum, path, err);
     }
@@ -111,17 +111,24 @@ int job_write_exposure(struct job_context *c, struct exposure *e, const char *su
 int job_write_cube(struct job_context *c, const char *suffix, struct err *err)
 {
     int code = job_set_status(c, &c->data.cube->primary, err);
-    return code ? code : write_product(c, CUBE, NULL, suffix, err);
+    return code ? code : write_product(c, CUBE, c->data.cube, suffix, err);
 }
 
 int job_write_spectrum(struct job_context *c, const char *suffix, struct err *err)
 {
     int code = job_set_status(c, &c->data.spectrum->primary, err);
-    code = code ? code : write_product(c, SPECTRUM, NULL, suffix, err);
+    code = code ? code : write_product(c, SPECTRUM, c->data.spectrum, suffix, err);
     if (!code && c->data.cube) { /* the picture shows both, under the cube's name */
         snprintf(c->data.cube->filename, sizeof c->data.cube->filename, "%s_s3d.fits",
                  c->base);
         code = write_product(c, PICTURE, NULL, "quicklook", err);
     }
     return code;
+}
+
+int job_write_kept_spectrum(struct job_context *c, struct spectrum *s,
+                            const char *suffix, struct err *err)
+{
+    int code = job_set_status(c, &s->primary, err);
+    return code ? code : write_product(c, SPECTRUM, s, suffix, err);
 }

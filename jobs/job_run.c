@@ -40,6 +40,14 @@ static int on_keep(void *user, const char *suffix, struct exposure *e, struct er
     return code;
 }
 
+static int on_keep_spectrum(void *user, const char *suffix, struct spectrum *s,
+                            struct err *err)
+{
+    int code = job_write_kept_spectrum(user, s, suffix, err);
+    spectrum_free(s);
+    return code;
+}
+
 /* What a stage does to a member says nothing of the product. */
 static void on_skipped(void *user)
 {
@@ -91,6 +99,7 @@ struct stage_env job_context_env(struct job_context *c, const char *name)
         .override = on_override,
         .used_reference = on_reference,
         .keep = on_keep,
+        .keep_spectrum = on_keep_spectrum,
         .skipped = on_skipped,
         .progress = on_progress,
         .note = on_note,
@@ -377,6 +386,7 @@ int job_run(const struct job *job, struct references *refs, struct par *par,
     free_exposures(&c);
     cube_free(c.data.cube);
     spectrum_free(c.data.spectrum);
+    dataset_correctors_done(&c.data);
     job_members_free(members);
     job_source_free(source);
     provenance_done(&c.provenance);

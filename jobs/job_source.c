@@ -91,14 +91,28 @@ static int build(struct job_source *s, size_t i, struct exposure *e, struct err 
     return 0;
 }
 
+/* What a cube is made of; all of it where stages correct it first. */
+static int read_pixels(const struct job_source *s, const char *path,
+                       struct exposure **ret, struct err *err)
+{
+    if (!s->context->data.n_correctors) {
+        return exposure_read_for_cube(path, ret, err);
+    }
+    int code = exposure_read(path, ret, err);
+    if (!code) {
+        exposure_match_nans(*ret);
+    }
+    return code;
+}
+
 static int open_one(void *user, size_t i, bool pixels, struct exposure **ret,
                     struct err *err)
 {
     struct job_source *s = user;
     struct exposure *e = NULL;
     const char *path = s->context->job->inputs[i].path;
-    int code = pixels ? exposure_read_for_cube(path, &e, err)
-                      : exposure_read_headers(path, &e, err);
+    int code =
+        pixels ? read_pixels(s, path, &e, err) : exposure_read_headers(path, &e, err);
     if (!code) {
         code = build(s, i, e, err);
     }

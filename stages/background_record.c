@@ -16,7 +16,7 @@ static size_t stem(const char *name)
 }
 
 int background_record(struct header *primary, const char *const *names, size_t n,
-                      struct err *err)
+                      bool has_variance, struct err *err)
 {
     size_t length = 1, at = 0;
     const char **sorted = mem_alloc(n, sizeof *sorted, err);
@@ -41,6 +41,9 @@ int background_record(struct header *primary, const char *const *names, size_t n
                               "Background exposures averaged and subtracted", err);
     code =
         code ? code : header_set_string(primary, "BKGEXPS", text, "Their names", err);
+    code = code ? code
+                : header_set_bool(primary, "BKGVAR", has_variance,
+                                  "Is their variance in VAR_BKG?", err);
     free(sorted);
     free(text);
     return code;
@@ -49,6 +52,10 @@ int background_record(struct header *primary, const char *const *names, size_t n
 const char *background_recorded(const struct header *primary)
 {
     const char *text = "";
-    header_get_string(primary, "BKGEXPS", &text);
+    bool has_variance = false;
+    header_get_bool(primary, "BKGVAR", &has_variance);
+    if (has_variance) {
+        header_get_string(primary, "BKGEXPS", &text);
+    }
     return text;
 }

@@ -232,7 +232,9 @@ static int record(const struct stage_env *env, struct exposure *e,
     for (size_t i = 0; i < names->n && list; i++) {
         list[i] = names->list[i];
     }
-    int code = list ? background_record(&e->primary, list, names->n, err) : ERR_NOMEM;
+    int code = list ? background_record(&e->primary, list, names->n,
+                                        e->var_background != NULL, err)
+                    : ERR_NOMEM;
     code = code ? code : level(b, e->regions, &median, err);
     code = code ? code
                 : header_set_real(&e->primary, "BKGMED", median,

@@ -4,6 +4,7 @@
 #include <strings.h>
 #include "common/base/mem.h"
 #include "common/data/ref_cubepar.h"
+#include "stages/background_record.h"
 #include "stages/cube_drizzle.h"
 #include "stages/cube_geometry.h"
 #include "stages/cube_header.h"
@@ -61,6 +62,7 @@ struct survey {
     struct header_blend headers;
     struct exposure_meta meta; /* of the first exposure */
     double *ra, *dec;          /* four corners per exposure */
+    char **backgrounds;        /* what was subtracted (background_record.h) */
 };
 
 /* Four corners on the sky: the box in RA and Dec that S_REGION holds, to its nine
@@ -121,6 +123,10 @@ static int survey_one(const struct stage_env *env, struct dataset *data, size_t 
     if (!code) {
         code = header_blend_add(&s->headers, &e->primary, &e->science, err);
     }
+    if (!code) {
+        s->backgrounds[i] = mem_strdup(background_recorded(&e->primary), err);
+        code = s->backgrounds[i] ? 0 : ERR_NOMEM;
+    }
     dataset_close(data, i, e);
     return code;
 }
@@ -137,7 +143,8 @@ static int set_grid(const struct stage_env *env, const struct params *params,
     cube_request_read(params, &request);
     s->ra = mem_alloc(4 * n, sizeof *s->ra, err);
     s->dec = mem_alloc(4 * n, sizeof *s->dec, err);
-    int code = s->ra && s->dec ? 0 : ERR_NOMEM;
+    s->backgrounds = mem_calloc(n, sizeof *s->backgrounds, err);
+    int code = s->ra && s->dec && s->backgrounds ? 0 : ERR_NOMEM;
     for (size_t i = 0; i < n && !code; i++) {
         code = survey_one(env, data, i, !isnan(request.pa), s, err);
     }
@@ -225,6 +232,78 @@ static int add_exposure(const struct stage_env *env, struct dataset *data, size_
     return code;
 }
 
+/* Is there another exposure from which the same background was taken? */
+static bool has_partner(const struct survey *s, size_t n, size_t i)
+{
+    for (size_t j = 0; j < n && s->backgrounds[i][0]; j++) {
+        if (j != i && !strcmp(s->backgrounds[j], s->backgrounds[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Room for the errors that exposures share, where any do. */
+static int expect_shared(const struct survey *s, size_t n, struct cube_sums *sums,
+                         struct err *err)
+{
+    const struct cube *c = sums->cube;
+    const size_t voxels = (size_t)c->nx * (size_t)c->ny * (size_t)c->nw;
+    for (size_t i = 0; i < n; i++) {
+        if (has_partner(s, n, i)) {
+            sums->shared = mem_calloc(voxels, sizeof *sums->shared, err);
+            sums->cube->var_background =
+                mem_calloc(voxels, sizeof *c->var_background, err);
+            return sums->shared && c->var_background ? 0 : ERR_NOMEM;
+        }
+    }
+    return 0;
+}
+
+/* One after another, those with the same background together. */
+static int add_all(const struct stage_env *env, struct dataset *data,
+                   const struct survey *s, struct cube_sums *sums, struct err *err)
+{
+    const size_t n = dataset_n(data);
+    size_t done = 0;
+    bool *added = mem_calloc(n, sizeof *added, err);
+    int code = added ? 0 : ERR_NOMEM;
+    for (size_t i = 0; i < n && !code; i++) {
+        for (size_t j = i; j < n && !code && !added[i]; j++) {
+            const bool same = !strcmp(s->backgrounds[j], s->backgrounds[i]);
+            if (j != i && !(same && s->backgrounds[i][0])) {
+                continue;
+            }
+            code = add_exposure(env, data, j, sums, err);
+            added[j] = j != i;
+            stage_progress(env, (double)++done / (double)(n + 1));
+        }
+        cube_share(sums);
+    }
+    free(added);
+    return code;
+}
+
+/* An error that all pixels of a wavelength have in common adds to that of each voxel. */
+static int add_common(const struct dataset *data, struct cube *c, struct err *err)
+{
+    const size_t area = (size_t)c->nx * (size_t)c->ny;
+    if (!data->n_correctors) {
+        return 0;
+    }
+    c->common_error = mem_alloc((size_t)c->nw, sizeof *c->common_error, err);
+    if (!c->common_error) {
+        return ERR_NOMEM;
+    }
+    for (size_t k = 0; k < (size_t)c->nw; k++) {
+        c->common_error[k] = dataset_common_error(data, c->wavelength[k]);
+        for (size_t i = k * area; i < (k + 1) * area; i++) {
+            c->err[i] = (float)hypot((double)c->err[i], c->common_error[k]);
+        }
+    }
+    return 0;
+}
+
 static int run(const struct stage_env *env, const struct params *params,
                struct dataset *data, struct err *err)
 {
@@ -248,13 +327,10 @@ static int run(const struct stage_env *env, const struct params *params,
     if (!code) {
         describe(&grid, &s, n, sums.cube);
     }
-    for (size_t i = 0; i < n && !code; i++) {
-        code = add_exposure(env, data, i, &sums, err);
-        stage_progress(env, (double)(i + 1) / (double)(n + 1));
-    }
-    if (!code) {
-        code = cube_finish(&sums, env->par, env->cancel, &filled, err);
-    }
+    code = code ? code : expect_shared(&s, n, &sums, err);
+    code = code ? code : add_all(env, data, &s, &sums, err);
+    code = code ? code : cube_finish(&sums, env->par, env->cancel, &filled, err);
+    code = code ? code : add_common(data, sums.cube, err);
     if (!code && filled == 0) {
         code = err_set(err, ERR_NODATA,
                        "cube_build: no pixel of %zu exposures (first: %s) lies in the "
@@ -269,6 +345,11 @@ static int run(const struct stage_env *env, const struct params *params,
         data->cube = sums.cube;
     }
     free(sums.weight);
+    free(sums.shared);
+    for (size_t i = 0; i < n && s.backgrounds; i++) {
+        free(s.backgrounds[i]);
+    }
+    free(s.backgrounds);
     free(s.ra);
     free(s.dec);
     header_blend_done(&s.headers);

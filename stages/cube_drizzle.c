@@ -17,6 +17,7 @@ struct voxel { /* sums of one exposure */
 
 struct scratch { /* of one thread */
     struct voxel *voxels;
+    double *shared; /* w^2 var_background; NULL: not wanted */
     struct cube_extent (*extents)[WCS_SLICES]; /* per plane of the tile */
 };
 
@@ -34,30 +35,39 @@ struct tile {
     const struct cube_grid *grid;
     int k0, k1; /* planes k0..k1-1 */
     struct voxel *voxels;
+    double *shared;                            /* NULL: not wanted */
     struct cube_extent (*extents)[WCS_SLICES]; /* NULL: not wanted */
+};
+
+struct pixel {
+    double flux, error, background; /* the last is a variance */
 };
 
 /* Overlaps with cells in one plane. */
 static void add_plane(const struct tile *t, int k, const struct polygon_cells *cells,
-                      double share, double flux, double error)
+                      double share, const struct pixel *pixel)
 {
     const struct cube_grid *g = t->grid;
     int i0 = cells->i0 < 0 ? 0 : cells->i0, j0 = cells->j0 < 0 ? 0 : cells->j0;
     int i1 = cells->i0 + cells->ni < g->nx ? cells->i0 + cells->ni : g->nx;
     int j1 = cells->j0 + cells->nj < g->ny ? cells->j0 + cells->nj : g->ny;
-    struct voxel *plane =
-        t->voxels + (size_t)(k - t->k0) * (size_t)g->nx * (size_t)g->ny;
+    const size_t at = (size_t)(k - t->k0) * (size_t)g->nx * (size_t)g->ny;
+    struct voxel *plane = t->voxels + at;
     for (int j = j0; j < j1; j++) {
         const double *area = cells->area + (j - cells->j0) * cells->ni - cells->i0;
         struct voxel *row = plane + (size_t)j * (size_t)g->nx;
         for (int i = i0; i < i1; i++) {
             double w = area[i] * share;
             if (w > 0) {
-                double we = w * error;
-                row[i].flux += w * flux;
+                double we = w * pixel->error;
+                row[i].flux += w * pixel->flux;
                 row[i].var += we * we;
                 row[i].weight += w;
                 row[i].overlaps += 1;
+                if (t->shared) {
+                    t->shared[at + (size_t)j * (size_t)g->nx + (size_t)i] +=
+                        w * w * pixel->background;
+                }
             }
         }
     }
@@ -65,7 +75,7 @@ static void add_plane(const struct tile *t, int k, const struct polygon_cells *c
 
 /* Spaxels so small that a footprint covers more of them than polygon_cells holds. */
 static void add_plane_fine(const struct tile *t, int k, const double qx[4],
-                           const double qy[4], double share, double flux, double error)
+                           const double qy[4], double share, const struct pixel *pixel)
 {
     double x0 = fmin(fmin(qx[0], qx[1]), fmin(qx[2], qx[3]));
     double x1 = fmax(fmax(qx[0], qx[1]), fmax(qx[2], qx[3]));
@@ -77,14 +87,14 @@ static void add_plane_fine(const struct tile *t, int k, const double qx[4],
         for (int i = i0; i < i1; i++) {
             struct polygon_cells one = {.i0 = i, .j0 = j, .ni = 1, .nj = 1};
             one.area[0] = polygon_overlap(qx, qy, i, i + 1, j, j + 1);
-            add_plane(t, k, &one, share, flux, error);
+            add_plane(t, k, &one, share, pixel);
         }
     }
 }
 
 /* One pixel into the planes of the tile; q[..][i] are its corners. */
 static void add_pixel(const struct tile *t, double lam, double dlam,
-                      double (*q)[CUBE_BLOCK], int i, double flux, double error)
+                      double (*q)[CUBE_BLOCK], int i, const struct pixel *pixel)
 {
     const struct cube_grid *g = t->grid;
     double lo = lam - dlam / 2, hi = lam + dlam / 2;
@@ -110,9 +120,9 @@ static void add_pixel(const struct tile *t, double lam, double dlam,
             continue;
         }
         if (fine) {
-            add_plane_fine(t, k, qx, qy, share / g->dz[k], flux, error);
+            add_plane_fine(t, k, qx, qy, share / g->dz[k], pixel);
         } else {
-            add_plane(t, k, &cells, share / g->dz[k], flux, error);
+            add_plane(t, k, &cells, share / g->dz[k], pixel);
         }
     }
 }
@@ -152,8 +162,10 @@ static size_t add_block(const struct tile *t, const struct exposure *e,
             cube_fov_add(g, t->k0, t->k1, t->extents, block->slice, wave[0][i], q[0][i],
                          q[1][i]);
         }
-        add_pixel(t, wave[0][i], wave[1][i], q, i, (double)e->sci[p],
-                  (double)e->err[p]);
+        const struct pixel pixel = {(double)e->sci[p], (double)e->err[p],
+                                    e->var_background ? (double)e->var_background[p]
+                                                      : 0};
+        add_pixel(t, wave[0][i], wave[1][i], q, i, &pixel);
     }
     return used;
 }
@@ -172,6 +184,10 @@ static void merge(const struct cube_sums *sums, const struct tile *t)
             c->wmap[at + i] += (float)v->overlaps;
             sums->weight[at + i] = (float)((double)sums->weight[at + i] + v->weight);
         }
+        if (t->shared && t->shared[i] > 0) {
+            sums->shared[at + i] += (float)sqrt(t->shared[i]);
+            c->var_background[at + i] -= (float)t->shared[i];
+        }
     }
 }
 
@@ -183,11 +199,15 @@ static int add_tile(size_t i, int thread, void *arg, struct err *err)
     struct tile t = {.grid = g,
                      .k0 = (int)i * job->planes,
                      .voxels = s->voxels,
+                     .shared = s->shared,
                      .extents = job->sums->flag ? s->extents : NULL};
     t.k1 = t.k0 + job->planes < g->nw ? t.k0 + job->planes : g->nw;
     (void)err;
     size_t area = (size_t)g->nx * (size_t)g->ny;
     memset(t.voxels, 0, (size_t)(t.k1 - t.k0) * area * sizeof *t.voxels);
+    if (t.shared) {
+        memset(t.shared, 0, (size_t)(t.k1 - t.k0) * area * sizeof *t.shared);
+    }
     for (int k = 0; t.extents && k < t.k1 - t.k0; k++) {
         cube_fov_clear(t.extents[k]);
     }
@@ -235,6 +255,10 @@ int cube_add_exposure(struct cube_sums *sums, const struct exposure *e,
         s->voxels = mem_alloc((size_t)job.planes * area, sizeof *s->voxels, err);
         s->extents = mem_alloc((size_t)job.planes, sizeof *s->extents, err);
         code = s->voxels && s->extents ? 0 : ERR_NOMEM;
+        if (!code && sums->shared && e->var_background) {
+            s->shared = mem_alloc((size_t)job.planes * area, sizeof *s->shared, err);
+            code = s->shared ? 0 : ERR_NOMEM;
+        }
     }
     if (!code) {
         code = par_for(par, tiles, add_tile, &job, cancel, err);
@@ -245,11 +269,22 @@ int cube_add_exposure(struct cube_sums *sums, const struct exposure *e,
     }
     for (size_t i = 0; i < threads && job.scratch; i++) {
         free(job.scratch[i].voxels);
+        free(job.scratch[i].shared);
         free(job.scratch[i].extents);
     }
     free(job.scratch);
     free(job.used);
     return code;
+}
+
+void cube_share(struct cube_sums *sums)
+{
+    const struct cube *c = sums->cube;
+    const size_t n = (size_t)c->nx * (size_t)c->ny * (size_t)c->nw;
+    for (size_t i = 0; sums->shared && i < n; i++) {
+        c->var_background[i] += sums->shared[i] * sums->shared[i];
+        sums->shared[i] = 0;
+    }
 }
 
 /* ---- the end ---- */
@@ -278,6 +313,11 @@ static int finish_plane(size_t k, int thread, void *arg, struct err *err)
             sci[i] = (float)((double)sci[i] / w);
             error[i] = (float)(sqrt((double)error[i]) / w);
             filled++;
+        }
+        if (c->var_background) { /* rounding leaves a little where there is none */
+            float *v = &c->var_background[k * area + i];
+            const double w = (double)weight[i];
+            *v = dq[i] ? NAN : (float)(fmax((double)*v, 0) / (w * w));
         }
     }
     job->filled[k] = filled;

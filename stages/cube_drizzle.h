@@ -26,7 +26,10 @@
  * w^2 e^2, wmap overlaps; weight holds w. Owned by the caller. */
 struct cube_sums {
     struct cube *cube;
-    float *weight;                /* nw * ny * nx */
+    float *weight; /* nw * ny * nx */
+    /* nw * ny * nx, NULL: not wanted: of the exposures since the last cube_share, the sum of
+     * the roots of their w^2 * var_background; cube->var_background is there then too. */
+    float *shared;
     const struct cube_grid *grid; /* borrowed */
     bool flag;                    /* mark the field of view (CUBE_SEEN) */
 };
@@ -38,6 +41,13 @@ struct cube_sums {
 int cube_add_exposure(struct cube_sums *sums, const struct exposure *e,
                       const struct cube_trace *trace, struct par *par,
                       const atomic_bool *cancel, size_t *ret_used, struct err *err);
+
+/*
+ * The exposures added since the last call had the very same background taken off: their
+ * errors of it add up, and do not average out. What that is beyond ERR goes into
+ * cube->var_background: (sum s)^2 - sum(s^2), s^2 = w^2 * var_background.
+ */
+void cube_share(struct cube_sums *sums);
 
 /*
  * Turn the sums into values and set DQ: 0 where there is data; DO_NOT_USE for a hole in

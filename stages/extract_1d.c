@@ -21,7 +21,8 @@
  *          partly covered spaxels count in part; spaxels without weight are left out.
  * EXTENDED: the sum over the whole cube; nothing is subtracted, and the BACKGROUND
  *          columns hold the clipped mean over the cube.
- * Errors:  the spaxels' variances summed as if independent, times ifu_covar_scale. The
+ * Errors:  the spaxels' variances summed as if independent, times ifu_covar_scale; but what
+ *          spaxels have in common (cube.h) is summed as such. The
  *          cube has no separate variances, so the VAR columns are 0 as in the peer.
  * Agreement: jwst 3.0.0 extract_1d for NIRSpec IFU cubes; aperture correction and
  *          residual fringes have no part there. Where the aperture misses the cube at a
@@ -51,9 +52,16 @@ struct extraction {
     struct spectrum *s;
 };
 
-/* Sums of one plane over an aperture. */
+/* Values of one plane. */
+struct plane {
+    const float *sci, *err, *wmap;
+    const float *shared; /* what exposures share of a background's noise; may be NULL */
+    double common;       /* error common to all spaxels, MJy/sr */
+};
+
+/* Sums of one plane over an aperture; cover: of the weights, without the weight map. */
 struct sums {
-    double area, flux, var;
+    double area, flux, var, cover;
 };
 
 static float capped(float weight)
@@ -63,10 +71,11 @@ static float capped(float weight)
 
 /* Spaxels without weight, and those with values outside low..high, are left out.
  * NaN bounds leave nothing out. */
-static struct sums sum_over(const struct aperture *a, const float *sci,
-                            const float *err, const float *wmap, float low, float high)
+static struct sums sum_over(const struct aperture *a, const struct plane *v, float low,
+                            float high)
 {
-    struct sums s = {0.0, 0.0, 0.0};
+    const float *sci = v->sci, *err = v->err, *wmap = v->wmap;
+    struct sums s = {0.0, 0.0, 0.0, 0.0};
     for (size_t i = 0; i < a->n; i++) {
         size_t p = a->index[i];
         if (wmap[p] == 0.0f || sci[p] < low || sci[p] > high) {
@@ -74,7 +83,13 @@ static struct sums sum_over(const struct aperture *a, const float *sci,
         }
         s.area += (double)capped(wmap[p]) * a->weight[i];
         s.flux += (double)sci[p] * a->weight[i];
-        s.var += (double)(err[p] * err[p]) * a->weight[i];
+        double var = (double)(err[p] * err[p]);
+        if (v->common > 0) { /* what is common adds up, and not in quadrature */
+            var = fmax(var - v->common * v->common, 0);
+        }
+        var += v->shared ? (double)v->shared[p] : 0.0;
+        s.var += var * a->weight[i];
+        s.cover += a->weight[i];
     }
     return s;
 }
@@ -83,9 +98,10 @@ static struct sums sum_over(const struct aperture *a, const float *sci,
  * Bounds of the background: values within `clip` standard deviations round the clipped
  * mean of the plane's spaxels with full weight. false if there is no such spaxel.
  */
-static bool clip_bounds(const struct extraction *x, struct scratch *t, const float *sci,
-                        const float *wmap, float *ret_low, float *ret_high)
+static bool clip_bounds(const struct extraction *x, struct scratch *t,
+                        const struct plane *v, float *ret_low, float *ret_high)
 {
+    const float *sci = v->sci, *wmap = v->wmap;
     size_t plane = (size_t)x->c->nx * (size_t)x->c->ny, n = 0, covered = 0;
     for (size_t p = 0; p < plane; p++) {
         if (wmap[p] >= 1.0f) { /* 1 once capped */
@@ -106,43 +122,46 @@ static bool clip_bounds(const struct extraction *x, struct scratch *t, const flo
     return true;
 }
 
-/* Put flux, background (sum over area) and errors of plane k into the table. */
-static void put_row(const struct extraction *x, size_t k, struct sums source,
-                    double background, double background_var, double background_area)
+/* Put flux, background (sums over its area) and errors of plane k into the table. */
+static void put_row(const struct extraction *x, const struct plane *v, size_t k,
+                    struct sums source, struct sums background)
 {
     struct spectrum *s = x->s;
     const double mega = 1e6;
     double area = source.area > 0.0 ? source.area : 1.0;
-    double b_area = background_area > 0.0 ? background_area : 1.0;
+    double b_area = background.area > 0.0 ? background.area : 1.0;
+    double common = fabs(source.cover) * v->common;
     double to_jy = x->solid_angle * mega;
     s->npixels[k] = source.area;
     s->flux[k] = source.flux * to_jy;
     s->surf_bright[k] = source.flux / area;
-    s->background[k] = background / b_area;
+    s->background[k] = background.flux / b_area;
     s->flux_error[k] =
-        sqrt(source.var * (x->solid_angle * x->solid_angle * 1e12)) * x->covar;
-    s->sb_error[k] = sqrt(source.var / area / area) * x->covar;
-    s->bkgd_error[k] = sqrt(background_var / b_area / b_area) * x->covar;
+        hypot(sqrt(source.var * (x->solid_angle * x->solid_angle * 1e12)) * x->covar,
+              common * to_jy);
+    s->sb_error[k] = hypot(sqrt(source.var / area / area) * x->covar, common / area);
+    s->bkgd_error[k] = hypot(sqrt(background.var / b_area / b_area) * x->covar,
+                             background.cover * v->common / b_area);
 }
 
 static void extract_extended(const struct extraction *x, struct scratch *t, size_t k,
-                             const float *sci, const float *err, const float *wmap)
+                             const struct plane *v)
 {
-    struct sums all = sum_over(t->source, sci, err, wmap, NAN, NAN);
+    struct sums all = sum_over(t->source, v, NAN, NAN);
     if (all.area == 0.0) {
         x->s->dq[k] = DQ_DO_NOT_USE;
         all.area = t->source->full;
     }
-    struct sums clipped = {0.0, 0.0, 0.0};
+    struct sums clipped = {0.0, 0.0, 0.0, 0.0};
     float low, high;
-    if (clip_bounds(x, t, sci, wmap, &low, &high)) {
-        clipped = sum_over(t->source, sci, err, wmap, low, high);
+    if (clip_bounds(x, t, v, &low, &high)) {
+        clipped = sum_over(t->source, v, low, high);
     }
-    put_row(x, k, all, clipped.flux, clipped.var, clipped.area);
+    put_row(x, v, k, all, clipped);
 }
 
 static void extract_point(const struct extraction *x, struct scratch *t, size_t k,
-                          const float *sci, const float *err, const float *wmap)
+                          const struct plane *v)
 {
     const struct ref_extract1d *ref = x->ref;
     double um = x->c->wavelength[k];
@@ -160,26 +179,28 @@ static void extract_point(const struct extraction *x, struct scratch *t, size_t 
         t->r_in = r_in;
         t->r_out = r_out;
     }
-    struct sums source = sum_over(t->source, sci, err, wmap, NAN, NAN);
+    struct sums source = sum_over(t->source, v, NAN, NAN);
     if (source.area == 0.0) {
         x->s->dq[k] = DQ_DO_NOT_USE;
         source.area = t->source->full;
     }
     if (!subtract) {
-        put_row(x, k, source, 0.0, 0.0, 0.0);
+        put_row(x, v, k, source, (struct sums){0.0, 0.0, 0.0, 0.0});
         return;
     }
-    struct sums ring = sum_over(t->annulus, sci, err, wmap, NAN, NAN);
-    double ring_area = ring.area != 0.0 ? ring.area : t->annulus->full;
-    double ratio = source.area / ring_area;
+    struct sums ring = sum_over(t->annulus, v, NAN, NAN);
+    ring.area = ring.area != 0.0 ? ring.area : t->annulus->full;
+    double ratio = source.area / ring.area;
     float low = NAN, high = NAN;
-    clip_bounds(x, t, sci, wmap, &low, &high);
-    struct sums kept = sum_over(t->annulus, sci, err, wmap, low, high);
+    clip_bounds(x, t, v, &low, &high);
+    struct sums kept = sum_over(t->annulus, v, low, high);
     /* As in the peer, area and variance are those of the whole ring, not of what the
      * clipping kept. */
     source.flux -= kept.flux * ratio;
     source.var += ring.var * ratio * ratio;
-    put_row(x, k, source, kept.flux, ring.var, ring_area);
+    source.cover -= kept.cover * ratio; /* what is common goes with the background */
+    ring.flux = kept.flux;
+    put_row(x, v, k, source, ring);
 }
 
 static int extract_planes(size_t piece, int thread, void *arg, struct err *err)
@@ -193,15 +214,18 @@ static int extract_planes(size_t piece, int thread, void *arg, struct err *err)
         end = (size_t)x->c->nw;
     }
     for (size_t k = piece * PLANES_PER_PIECE; k < end; k++) {
-        const float *sci = x->c->sci + k * plane, *e = x->c->err + k * plane;
-        const float *wmap = x->c->wmap + k * plane;
+        const struct cube *c = x->c;
+        const struct plane v = {
+            c->sci + k * plane, c->err + k * plane, c->wmap + k * plane,
+            c->var_background ? c->var_background + k * plane : NULL,
+            c->common_error ? c->common_error[k] : 0.0};
         x->s->wavelength[k] = x->c->wavelength[k];
         if (!isfinite(x->c->wavelength[k])) {
             x->s->dq[k] |= DQ_DO_NOT_USE;
         } else if (x->extended) {
-            extract_extended(x, t, k, sci, e, wmap);
+            extract_extended(x, t, k, &v);
         } else {
-            extract_point(x, t, k, sci, e, wmap);
+            extract_point(x, t, k, &v);
         }
     }
     return 0;

@@ -1,5 +1,6 @@
 #include "stages/stage.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -45,6 +46,16 @@ int stage_keep(const struct stage_env *env, const char *suffix, struct exposure 
         return env->keep(env->user, suffix, e, err);
     }
     exposure_free(e);
+    return 0;
+}
+
+int stage_keep_spectrum(const struct stage_env *env, const char *suffix,
+                        struct spectrum *s, struct err *err)
+{
+    if (env->keep_spectrum) {
+        return env->keep_spectrum(env->user, suffix, s, err);
+    }
+    spectrum_free(s);
     return 0;
 }
 
@@ -96,10 +107,21 @@ size_t dataset_n(const struct dataset *data)
 int dataset_open(struct dataset *data, size_t i, bool pixels, struct exposure **ret,
                  struct err *err)
 {
-    if (data->source) {
-        return data->source->open(data->source->user, i, pixels, ret, err);
+    struct exposure *e = NULL;
+    if (!data->source) {
+        *ret = data->exposures[i];
+        return 0;
     }
-    *ret = data->exposures[i];
+    int code = data->source->open(data->source->user, i, pixels, &e, err);
+    for (size_t k = 0; k < data->n_correctors && !code; k++) {
+        const struct corrector *c = &data->correctors[k];
+        code = c->correct(c->user, e, pixels, err);
+    }
+    if (code) {
+        dataset_close(data, i, e);
+        return code;
+    }
+    *ret = e;
     return 0;
 }
 
@@ -107,6 +129,42 @@ void dataset_close(struct dataset *data, size_t i, struct exposure *e)
 {
     if (data->source && e) {
         data->source->close(data->source->user, i, e);
+    }
+}
+
+int dataset_correct(struct dataset *data, const struct corrector *c, struct err *err)
+{
+    int code = 0;
+    if (data->source) {
+        if (data->n_correctors < sizeof data->correctors / sizeof *data->correctors) {
+            data->correctors[data->n_correctors++] = *c;
+            return 0;
+        }
+        code = err_set(err, ERR_BUG, "too many stages correct what is opened");
+    }
+    for (size_t i = 0; i < data->n_exposures && !code; i++) {
+        code = c->correct(c->user, data->exposures[i], true, err);
+    }
+    c->done(c->user);
+    return code;
+}
+
+double dataset_common_error(const struct dataset *data, double um)
+{
+    double sum = 0;
+    for (size_t k = 0; k < data->n_correctors; k++) {
+        const struct corrector *c = &data->correctors[k];
+        const double sigma = c->common_error ? c->common_error(c->user, um) : 0;
+        sum += sigma * sigma;
+    }
+    return sqrt(sum);
+}
+
+void dataset_correctors_done(struct dataset *data)
+{
+    while (data->n_correctors) {
+        const struct corrector *c = &data->correctors[--data->n_correctors];
+        c->done(c->user);
     }
 }
 

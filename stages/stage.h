@@ -34,6 +34,21 @@ struct exposure_source {
     void *user;
 };
 
+/*
+ * What a stage does to exposures that are not in memory: on every one as it is opened, in
+ * the order in which stages asked for it. Thread: the one that opens.
+ */
+struct corrector {
+    /* With `pixels` false there are only headers, as in struct exposure_source; else every
+     * plane of the file. */
+    int (*correct)(void *user, struct exposure *e, bool pixels, struct err *err);
+    /* Error that all pixels of a wavelength (um) have in common afterwards, in MJy/sr, so
+     * that no mean over them makes it smaller; NULL: none. */
+    double (*common_error)(const void *user, double um);
+    void (*done)(void *user); /* frees `user` */
+    void *user;
+};
+
 /* What a recipe works on. spec2: one exposure; spec3: several. Owned by the runner.
  * A stage goes through dataset_n, dataset_open and dataset_close. */
 struct dataset {
@@ -47,8 +62,10 @@ struct dataset {
     struct exposure **exposures; /* those in memory; NULL where `source` is set */
     size_t n_exposures;
     const struct exposure_source *source; /* NULL: all are in `exposures` */
-    struct cube *cube;                    /* NULL before cube_build */
-    struct spectrum *spectrum;            /* NULL before extract_1d */
+    struct corrector correctors[4];       /* dataset_correct */
+    size_t n_correctors;
+    struct cube *cube;         /* NULL before cube_build */
+    struct spectrum *spectrum; /* NULL before extract_1d */
 };
 
 /* How many exposures there are, in memory or not. */
@@ -58,6 +75,13 @@ size_t dataset_n(const struct dataset *data);
 int dataset_open(struct dataset *data, size_t i, bool pixels, struct exposure **ret,
                  struct err *err);
 void dataset_close(struct dataset *data, size_t i, struct exposure *e);
+
+/* Have every exposure corrected: those in memory now, others whenever they are opened.
+ * Takes `c->user` over, also on failure. */
+int dataset_correct(struct dataset *data, const struct corrector *c, struct err *err);
+/* The common errors of all correctors at a wavelength (um), in quadrature; MJy/sr. */
+double dataset_common_error(const struct dataset *data, double um);
+void dataset_correctors_done(struct dataset *data);
 
 /* What a stage is given. Borrowed for the call. */
 struct stage_env {
@@ -75,6 +99,8 @@ struct stage_env {
                            const struct reference_choice *choice);
     /* Given one more product of a stage (owned from then on); NULL: not wanted. */
     int (*keep)(void *user, const char *suffix, struct exposure *e, struct err *err);
+    int (*keep_spectrum)(void *user, const char *suffix, struct spectrum *s,
+                         struct err *err);
     /* Told that the stage has nothing to do: S_* of the products will say SKIPPED. */
     void (*skipped)(void *user);
     /* Share done of this stage, 0..1. Any thread of the team may call it. */
@@ -133,6 +159,8 @@ int stage_reference_if_any(const struct stage_env *env,
  */
 int stage_keep(const struct stage_env *env, const char *suffix, struct exposure *e,
                struct err *err);
+int stage_keep_spectrum(const struct stage_env *env, const char *suffix,
+                        struct spectrum *s, struct err *err);
 
 /* The stage leaves the exposure as it is, as if it had been skipped: S_* says SKIPPED. A
  * stage says why by stage_note or stage_warn. */
@@ -147,7 +175,8 @@ void stage_progress(const struct stage_env *env, double share);
 
 /* The stages that are built. */
 extern const struct stage stage_assign_wcs, stage_clean_flicker_noise,
-    stage_msa_flagging, stage_imprint_subtract, stage_bkg_subtract, stage_srctype,
-    stage_flat_field, stage_pathloss, stage_photom, stage_cube_build, stage_extract_1d;
+    stage_msa_flagging, stage_imprint_subtract, stage_bkg_subtract,
+    stage_master_background, stage_srctype, stage_flat_field, stage_pathloss,
+    stage_photom, stage_cube_build, stage_extract_1d;
 
 #endif

@@ -46,6 +46,8 @@ void cube_free(struct cube *c)
         free(c->err);
         free(c->dq);
         free(c->wmap);
+        free(c->var_background);
+        free(c->common_error);
         free(c->wavelength);
         header_done(&c->primary);
         header_done(&c->science);

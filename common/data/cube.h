@@ -16,7 +16,12 @@ struct cube {
     int nx, ny, nw;
     float *sci, *err; /* MJy/sr */
     uint32_t *dq;
-    float *wmap;                   /* weight map */
+    float *wmap; /* weight map */
+    /* Beyond ERR, both NULL where there is none. (MJy/sr)^2: what sums over spaxels vary more
+     * than ERR says, because exposures share a background's noise; and MJy/sr, nw: the error
+     * that all spaxels of a plane have in common (it is in ERR). */
+    float *var_background;
+    double *common_error;
     double crval1, crval2;         /* deg */
     double crpix1, crpix2, crpix3; /* 1-based */
     double cdelt1, cdelt2;         /* deg, both positive; orientation is in pc */

@@ -208,6 +208,10 @@ static int write_planes(struct fits_out *f, const struct cube *c,
         code ? code : fits_out_image(f, "DQ", NULL, FITS_UINT32, 3, axes, c->dq, err);
     code = code ? code
                 : fits_out_image(f, "WMAP", NULL, FITS_FLOAT, 3, axes, c->wmap, err);
+    if (!code && c->var_background) {
+        code = fits_out_image(f, "VAR_BKG", NULL, FITS_FLOAT, 3, axes,
+                              c->var_background, err);
+    }
     header_done(&unit);
     return code ? code : write_wavelengths(f, c, err);
 }

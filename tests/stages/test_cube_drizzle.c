@@ -193,6 +193,47 @@ START_TEST(test_cube_drizzle_flat_field)
 }
 END_TEST
 
+/* Four exposures that differ in nothing have half the error of one; where all of it is that
+ * of one background, VAR_BKG holds what is missing to the error of one. */
+START_TEST(test_cube_drizzle_shared_errors_do_not_average)
+{
+    struct cube_grid g;
+    struct err err = {0};
+    make_grid(&g);
+    struct cube_trace *t = make_trace(1.3);
+    struct exposure *e = make_exposure();
+    struct cube_sums one = make_sums(&g, false), four = make_sums(&g, false);
+    size_t used = 0, filled = 0, n = (size_t)CUBE * CUBE * PLANES;
+    four.shared = mem_calloc(n, sizeof(float), &err);
+    four.cube->var_background = mem_calloc(n, sizeof(float), &err);
+    e->var_background = mem_alloc((size_t)NX * ROWS, sizeof(float), &err);
+    for (size_t i = 0; i < (size_t)NX * ROWS; i++) {
+        e->var_background[i] = 0.25F; /* ERR is 0.5 */
+    }
+    add(&one, e, t, NULL, &used);
+    for (int k = 0; k < 4; k++) {
+        add(&four, e, t, NULL, &used);
+    }
+    cube_share(&four);
+    support_ok(cube_finish(&one, NULL, NULL, &filled, &err), &err);
+    support_ok(cube_finish(&four, NULL, NULL, &filled, &err), &err);
+    for (size_t i = 0; i < n; i++) {
+        if (one.cube->wmap[i] > 0) {
+            const double was = (double)one.cube->err[i], is = (double)four.cube->err[i];
+            ck_assert_double_eq_tol(is, was / 2, 1e-6);
+            ck_assert_double_eq_tol(
+                sqrt(is * is + (double)four.cube->var_background[i]), was, 1e-6);
+        }
+    }
+    free(four.shared);
+    free_sums(&one);
+    free_sums(&four);
+    exposure_free(e);
+    cube_trace_free(t);
+    cube_grid_done(&g);
+}
+END_TEST
+
 START_TEST(test_cube_drizzle_same_for_any_threads)
 {
     const size_t n = (size_t)CUBE * CUBE * PLANES;
@@ -397,6 +438,7 @@ int main(void)
     TCase *t = tcase_create("cube_drizzle");
     tcase_add_test(t, test_cube_drizzle_conserves);
     tcase_add_test(t, test_cube_drizzle_flat_field);
+    tcase_add_test(t, test_cube_drizzle_shared_errors_do_not_average);
     tcase_add_test(t, test_cube_drizzle_same_for_any_threads);
     tcase_add_test(t, test_cube_drizzle_bad_pixels);
     tcase_add_test(t, test_cube_drizzle_nan_footprint);

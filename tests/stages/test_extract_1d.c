@@ -248,6 +248,40 @@ START_TEST(test_extract_1d_extended)
 }
 END_TEST
 
+/* ERR 0.1 a spaxel, of which 0.06 is common to all: the rest, 0.08, adds in quadrature, what is
+ * common adds up; so does what exposures share in quadrature, beyond ERR. The covariance of
+ * spaxels says nothing of what is common. With an annulus what is common goes away. */
+START_TEST(test_extract_1d_common_errors)
+{
+    struct err err = {0};
+    const char *const covar[] = {"ifu_covar_scale", "2", NULL};
+    struct spectrum *s = NULL;
+    for (int point = 0; point < 2; point++) {
+        struct cube *c = star(20.0, 22.0);
+        strcpy(c->meta.source_type, point ? "POINT" : "EXTENDED");
+        c->common_error = calloc(NW, sizeof *c->common_error);
+        c->var_background = calloc((size_t)NW * PLANE, sizeof *c->var_background);
+        ck_assert(c->common_error && c->var_background);
+        for (int p = PLANE; p < 2 * PLANE; p++) { /* plane 1 */
+            c->var_background[p] = 0.0017F;
+        }
+        c->common_error[1] = 0.06;
+        support_ok(extract(c, 1, covar, &s, &err), &err);
+        const double others = (double)(0.08F * 0.08F) + (double)0.0017F;
+        if (!point) {
+            const double sum = hypot(2 * sqrt(others * PLANE), 0.06 * PLANE);
+            ck_assert_double_eq_tol(s->sb_error[1] / (sum / PLANE), 1, 1e-6);
+            ck_assert_double_eq_tol(s->flux_error[1] / (sum * to_jy()), 1, 1e-6);
+            ck_assert_double_eq_tol(s->bkgd_error[1] / 0.06, 1, 0.01);
+        } else { /* both areas scale alike: 0.01 there */
+            ck_assert_double_eq_tol(s->flux_error[1] / s->flux_error[0],
+                                    sqrt(others / 0.01), 0.01);
+        }
+        spectrum_free(s);
+    }
+}
+END_TEST
+
 START_TEST(test_extract_1d_centres)
 {
     struct err err = {0};
@@ -340,6 +374,7 @@ int main(void)
     tcase_add_test(t, test_extract_1d_clips_the_background);
     tcase_add_test(t, test_extract_1d_without_weight);
     tcase_add_test(t, test_extract_1d_extended);
+    tcase_add_test(t, test_extract_1d_common_errors);
     tcase_add_test(t, test_extract_1d_centres);
     tcase_add_test(t, test_extract_1d_refuses);
     tcase_add_test(t, test_extract_1d_threads_agree);
