@@ -6,7 +6,7 @@ SAMPLES     folder with the peer's samples (stage_*, cube_*, x1d_*, wcs_*.fits)
 PRODUCTS    folder that scripts/compare-peer has filled
 IFURUN      the program, for `ifurun wcs`
 INSTRUMENT  references of the flight optics
-MORE        folder with further wcs_*.fits
+MORE        folder with further wcs_*.fits; beside it failed-open and leakage, from the scripts of these names
 
 Prints one line per figure: what, the value, the target, ok or MISSED; exits 1 if any
 target is missed or a product is missing. Needs astropy and numpy.
@@ -23,6 +23,7 @@ from astropy.io import fits
 
 warnings.filterwarnings("ignore")
 DO_NOT_USE = 1
+MSA_FAILED_OPEN = 2**29
 rows = []
 
 
@@ -140,6 +141,66 @@ def spectrum(samples, products, name, path):
             figure(f"x1d {name} {column} within 1e-3", near.mean(), 0.99, True)
 
 
+def failed_open(products, made):
+    """Flags of msa_flagging, pixel by pixel."""
+    for det in ("nrs1", "nrs2"):
+        path = f"{products}/msa/jw01234001001_02101_00001_{det}_msa_flagging.fits"
+        if not os.path.exists(path):
+            missing(f"msa_flagging {det}", path)
+            continue
+        peer = np.load(f"{made}/flagged_{det}.npz")["flagged"]
+        ours = (fits.getdata(path, "DQ").astype("u4") & MSA_FAILED_OPEN) != 0
+        figure(f"msa_flagging {det} share of the {peer.sum()} flags equal", (peer & ours).sum() / (peer | ours).sum(), 0.999, True)
+
+
+def same_image(what, a, b, dq_a, dq_b):
+    """Data within 1e-5, NaNs and DQ."""
+    good = np.isfinite(a) & np.isfinite(b)
+    rel = np.abs(a - b)[good] / np.maximum(np.abs(a[good]), 1e-30)
+    rel[a[good] == b[good]] = 0
+    figure(f"{what} SCI, worst relative", rel.max(), 1e-5, False)
+    figure(f"{what} NaNs equal", (np.isnan(a) == np.isnan(b)).mean(), 1, True)
+    figure(f"{what} DQ all bits equal", (dq_a.astype("u4") == dq_b.astype("u4")).mean(), 1, True)
+
+
+def leakage(samples, products, made):
+    """imprint_subtract beside the peer's step, its sample, and the leakage that is known."""
+    peer = np.load(f"{made}/peer.npz")
+    name = "jw01234001001_02101_00002_nrs1_imprint_subtract.fits"
+    for kind in ("sole", "match"):
+        path = f"{products}/{kind}/{name}"
+        if not os.path.exists(path):
+            missing(f"imprint {kind}", path)
+            continue
+        with fits.open(path) as ours:
+            same_image(f"imprint {kind}", peer[f"{kind}_sci"], ours["SCI"].data, peer[f"{kind}_dq"], ours["DQ"].data)
+
+    first = f"{products}/peer/jw01234001001_02101_00001_nrs1_imprint_subtract.fits"
+    with fits.open(f"{samples}/stage_jw01234001001_02101_00001_nrs1.fits") as sample, fits.open(first) as ours:
+        t = {k: sample[k].data for k in ("RATE", "NSCLEAN", "IMPRINT")}
+        x, y = t["RATE"]["x"], t["RATE"]["y"]
+        # the sample was cleaned before: what was subtracted is compared, to the rounding of either difference
+        peer_took, we_took = (np.asarray(a, float) - np.asarray(b, float) for a, b in ((t["NSCLEAN"]["SCI"], t["IMPRINT"]["SCI"]), (t["RATE"]["SCI"], ours["SCI"].data[y, x])))
+        good = np.isfinite(peer_took) & np.isfinite(we_took)
+        room = 1e-5 * np.maximum(np.abs(peer_took), np.abs(np.asarray(t["RATE"]["SCI"], float)))
+        figure("imprint sample, subtracted within 1e-5", (np.abs(peer_took - we_took)[good] <= room[good]).mean(), 1, True)
+        figure("imprint sample DQ all bits equal", (ours["DQ"].data[y, x].astype("u4") == t["IMPRINT"]["DQ"].astype("u4")).mean(), 1, True)
+        for plane in ("ERR", "VAR_POISSON", "VAR_RNOISE"):
+            a, b = t["IMPRINT"][plane], ours[plane].data[y, x]
+            figure(f"imprint sample {plane} equal (propagate_errors=false)", ((a == b) | (np.isnan(a) & np.isnan(b))).mean(), 1, True)
+
+    leak, clean = np.load(f"{made}/leak.npy"), fits.getdata(f"{made}/clean_rate.fits", "SCI")
+    for kind, target in (("unscaled", 0.5), ("fitted", 0.1)):
+        with fits.open(f"{products}/{kind}/strong_imprint_subtract.fits") as ours:
+            left = ours["SCI"].data - clean
+            good = (ours["REGIONS"].data > 0) & np.isfinite(left) & ((ours["DQ"].data.astype("u4") & DO_NOT_USE) == 0)
+            share = abs((leak * left)[good].sum(dtype=float) / (1.4 * leak * leak)[good].sum(dtype=float))
+            figure(f"imprint {kind}: leakage left in the slices, share", share, target, False)
+            if kind == "fitted":
+                h = ours[0].header
+                figure("imprint fitted: amplitude off 1.4, in its errors", abs(h["IMPRAMP"] - 1.4) / h["IMPRAERR"], 5, False)
+
+
 def main():
     samples, products, ifurun, instrument, more = sys.argv[1:6]
     for path in sorted(glob.glob(f"{samples}/wcs_*.fits") + glob.glob(f"{more}/wcs_*.fits")):
@@ -157,6 +218,9 @@ def main():
         if kind == "point":
             cube(samples, products, "raw_dith_drizzle", f"{group}_s3d.fits")
         spectrum(samples, products, f"raw_dith_{kind}", f"{group}_x1d.fits")
+    work = os.path.dirname(os.path.abspath(more))
+    failed_open(products, f"{work}/failed-open")
+    leakage(samples, products, f"{work}/leakage")
     if "--json" in sys.argv:
         with open(sys.argv[sys.argv.index("--json") + 1], "w") as f:
             json.dump(rows, f, indent=1)
