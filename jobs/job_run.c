@@ -82,7 +82,7 @@ static void on_note(void *user, int is_warning, const char *line)
     if (!c->events || !c->events->note) {
         return;
     }
-    if (c->member) {
+    if (c->member && strncmp(line, c->member, strlen(c->member))) {
         snprintf(text, sizeof text, "%s: %s", c->member, line);
         line = text;
     }
