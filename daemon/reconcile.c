@@ -243,24 +243,6 @@ static int check_products(struct reconcile *r, struct queue *q, struct err *err)
     return 0;
 }
 
-int reconcile_job(struct queue *q, int64_t job, char *ret, size_t size, struct err *err)
-{
-    struct queue_product *p;
-    size_t n;
-    int code = queue_products(q, job, &p, &n, err);
-    if (code) {
-        return code;
-    }
-    *ret = 0;
-    for (size_t i = 0; i < n && !*ret; i++) {
-        if (differs(p[i].path, p[i].bytes)) {
-            snprintf(ret, size, "%s", p[i].path);
-        }
-    }
-    free(p);
-    return 0;
-}
-
 int reconcile_step(struct reconcile *r, struct queue *q, bool spool_idle, double now,
                    struct err *err)
 {

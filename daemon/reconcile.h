@@ -57,8 +57,4 @@ void reconcile_done(struct reconcile *r); /* fine if zeroed */
 int reconcile_step(struct reconcile *r, struct queue *q, bool spool_idle, double now,
                    struct err *err);
 
-/* Path of a product of this job that is missing or has another size; "" if none is. */
-int reconcile_job(struct queue *q, int64_t job, char *ret, size_t size,
-                  struct err *err);
-
 #endif

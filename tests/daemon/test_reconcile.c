@@ -159,7 +159,7 @@ END_TEST
 
 START_TEST(test_reconcile_products)
 {
-    char path[300], found[4096];
+    char path[300];
     int64_t a = kit_accept(q, "a", 1, 1.0), b = kit_accept(q, "b", 2, 1.0);
     put_copy(1, "a_rate.fits");
     put_copy(2, "b_rate.fits");
@@ -171,13 +171,11 @@ START_TEST(test_reconcile_products)
     ck_assert_int_eq(r.missing, 1);
     ck_assert_str_eq(r.missing_job, "spec2-b-1");
     ck_assert_ptr_nonnull(strstr(r.missing_path, "b_cal.fits"));
-    support_ok(reconcile_job(q, kit_spec2(q, a).id, found, sizeof found, &err), &err);
-    ck_assert_str_eq(found, "");
     support_truncate(path, 4);
-    support_ok(reconcile_job(q, kit_spec2(q, a).id, found, sizeof found, &err), &err);
-    ck_assert_str_eq(found, path);
     compare();
     ck_assert_int_eq(r.missing, 2);
+    ck_assert_str_eq(r.missing_job, "spec2-a-1");
+    ck_assert_str_eq(r.missing_path, path);
     /* made again by hand */
     support_ok(queue_retry(q, kit_spec2(q, b).id, "again", 9.0, &err), &err);
     ck_assert_int_eq(kit_spec2(q, b).state, JOB_QUEUED);
