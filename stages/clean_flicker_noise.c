@@ -79,14 +79,15 @@ static int fit(const struct stage_env *env, const struct params *params,
                struct flicker *f, struct err *err)
 {
     const char *method = params_string(params, "fit_method");
+    const bool is_full = f->nx == FRAME && f->ny == FRAME;
     if (!strcmp(method, "fft")) {
-        return flicker_fft(env, f, err);
+        return is_full ? flicker_fft(env, f, err) : flicker_window(env, f, err);
     }
     if (is_gp(params)) {
         return flicker_gp(env, f, err);
     }
     bool by_channel = params_bool(params, "fit_by_channel");
-    if (by_channel && (f->nx != FRAME || f->ny != FRAME)) {
+    if (by_channel && !is_full) {
         stage_warn(env, "%s: fit_by_channel needs a full frame, and is left out",
                    f->exposure->meta.filename);
         by_channel = false;

@@ -94,6 +94,10 @@ int flicker_fft(const struct stage_env *env, struct flicker *f, struct err *err)
  */
 int flicker_gp(const struct stage_env *env, struct flicker *f, struct err *err);
 
+/* The same of a window, whose lines are short: sections of several lines that overlap by
+ * half. Narrows the mask by its own outliers; warns of lines it cannot fit. */
+int flicker_window(const struct stage_env *env, struct flicker *f, struct err *err);
+
 /* ---- flicker_keep.c: products beside the cleaned exposure ---- */
 
 /*

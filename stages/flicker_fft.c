@@ -7,6 +7,7 @@
 #include "common/math/fft.h"
 #include "common/math/robust.h"
 #include "stages/flicker.h"
+#include "stages/flicker_fourier.h"
 
 /* Constants of the method, as published. Frequencies per pixel. */
 #define HALF_POWER (1.0 / 256.0)
@@ -93,47 +94,11 @@ static void weigh(const struct loop *l, struct scratch *s, size_t n)
     }
 }
 
-/*
- * Solve T a = r for the Hermitian Toeplitz matrix T[k][l] = t[k - l] by Cholesky.
- * False if T is not positive definite to working precision.
- */
-static bool solve(const double complex *t, const double complex *r, int n,
-                  double complex *a)
-{
-    double complex low[MAX_VECTORS][MAX_VECTORS];
-    const double floor = 1e-10 * creal(t[0]);
-    for (int i = 0; i < n; i++) {
-        for (int k = 0; k <= i; k++) {
-            double complex sum = t[i - k];
-            for (int j = 0; j < k; j++) {
-                sum -= low[i][j] * conj(low[k][j]);
-            }
-            if (i == k && !(creal(sum) > floor)) {
-                return false;
-            }
-            low[i][k] = i == k ? sqrt(creal(sum)) : sum / low[k][k];
-        }
-    }
-    for (int i = 0; i < n; i++) {
-        a[i] = r[i];
-        for (int j = 0; j < i; j++) {
-            a[i] -= low[i][j] * a[j];
-        }
-        a[i] /= low[i][i];
-    }
-    for (int i = n; i-- > 0;) {
-        for (int j = i + 1; j < n; j++) {
-            a[i] -= conj(low[j][i]) * a[j];
-        }
-        a[i] /= conj(low[i][i]);
-    }
-    return true;
-}
-
 /* The noise of a line into s->line. */
 static void fit_line(const struct loop *l, struct scratch *s, size_t n)
 {
-    double complex t[MAX_VECTORS], r[MAX_VECTORS], a[MAX_VECTORS];
+    double complex t[MAX_VECTORS * MAX_VECTORS], r[MAX_VECTORS], a[MAX_VECTORS];
+    const int vectors = l->vectors;
     size_t used = 0;
     for (size_t i = 0; i < n; i++) {
         used += s->mask[i];
@@ -146,24 +111,19 @@ static void fit_line(const struct loop *l, struct scratch *s, size_t n)
     weigh(l, s, n);
     memcpy(s->series, s->weight, n * sizeof *s->series);
     fft_forward(l->fft, s->series, s->half);
-    for (int k = 0; k < l->vectors; k++) {
-        t[k] = (double complex)s->half[k];
+    for (int i = 0; i < vectors; i++) { /* Toeplitz */
+        for (int k = 0; k <= i; k++) {
+            t[i * vectors + k] = (double complex)s->half[i - k];
+        }
     }
     for (size_t i = 0; i < n; i++) {
         s->series[i] = s->weight[i] * s->line[i];
     }
     fft_forward(l->fft, s->series, s->half);
-    for (int k = 0; k < l->vectors; k++) {
+    for (int k = 0; k < vectors; k++) {
         r[k] = (double complex)s->half[k];
     }
-    int vectors = l->vectors;
-    while (vectors > 1 && !solve(t, r, vectors, a)) {
-        vectors--;
-    }
-    s->n_plain += vectors < l->vectors;
-    if (vectors == 1) {
-        a[0] = creal(t[0]) > 0 ? r[0] / t[0] : 0; /* no weights: no noise known */
-    }
+    s->n_plain += flicker_fourier_solve(t, r, vectors, a) < vectors;
     memset(s->half, 0, (n / 2 + 1) * sizeof *s->half);
     for (int k = 0; k < vectors; k++) {
         s->half[k] = (float complex)a[k] * l->apodizer[k];

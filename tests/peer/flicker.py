@@ -82,7 +82,7 @@ def window(path, x0, y0, nx, ny):
     with fits.open(path) as f:
         parts = [f[0]]
         for name in ("SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE"):
-            parts.append(fits.ImageHDU(f[name].data[y0:y0 + ny, x0:x0 + nx], name=name))
+            parts.append(fits.ImageHDU(f[name].data[y0:y0 + ny, x0:x0 + nx], f[name].header))
         f[0].header.update(SUBARRAY="SUB512", SUBSTRT1=x0 + 1, SUBSTRT2=y0 + 1, SUBSIZE1=nx, SUBSIZE2=ny)
         fits.HDUList(parts).writeto(out, overwrite=True)
     return out
@@ -104,9 +104,9 @@ def main():
         ("median, no mask", dict(), 1e-4),
         ("median, no mask, n_sigma 5", dict(n_sigma=5), 1e-4),
         ("median, histogram", dict(fit_histogram=True), 1e-3),
-    ):
+    ) if "--windows" not in sys.argv else ():
         compare(name, rate, options, target)
-    for x0, y0, nx, ny in ((900, 0, 16, 2048), (700, 922, 512, 64)):
+    for x0, y0, nx, ny in ((900, 0, 16, 2048), (700, 300, 512, 64)):
         path = window(rate, x0, y0, nx, ny)
         for name, options, target in (("fft", dict(fit_method="fft"), 0.02), ("fft, no background", dict(fit_method="fft", background_method="none"), 0.02), ("median", dict(), 1e-4)):
             compare(f"window {nx} x {ny}, {name}", path, options, target)
