@@ -267,7 +267,8 @@ static size_t divide(const size_t *before, size_t nx, struct section *sections)
         while (to < end && (is_last || before[to] - before[first] <= SECTION_PIXELS)) {
             to++;
         }
-        sections[n++] = (struct section){.first = first, .n = to - first};
+        sections[n] = (struct section){.first = first, .n = to - first};
+        n++;
         if (to == end) {
             break;
         }
