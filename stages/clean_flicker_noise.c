@@ -158,8 +158,7 @@ static const char *out_of_reach(const struct params *params)
 {
     const char *background = params_string(params, "background_method");
     return background && !strcmp(background, "median_image")
-               ? "background_method = median_image needs several integrations, and a "
-                 "rate image has one"
+               ? "median_image needs several integrations, a rate image has one"
                : NULL;
 }
 
