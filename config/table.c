@@ -271,7 +271,8 @@ const struct param config_table[] = {
 const size_t config_table_n = sizeof config_table / sizeof *config_table;
 
 /* Keys that count as soon as the file is read again; the others from the next start. */
-/* clang-format off: a line each, since many add to it */
+/* A line each, since many add to it. */
+/* clang-format off */
 static const char *const live[] = {
     "settle_seconds",
     "incomplete_seconds",

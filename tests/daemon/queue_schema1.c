@@ -3,6 +3,8 @@
 #include <check.h>
 #include <sqlite3.h>
 
+#include "tests/daemon/queue_rows.h"
+
 static const char schema[] =
     "CREATE TABLE exposure(id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE,"
     " name TEXT NOT NULL, base TEXT NOT NULL, state TEXT NOT NULL, role TEXT NOT NULL,"
@@ -42,44 +44,26 @@ static const char schema[] =
     "INSERT INTO exposure VALUES(" #ID ", '" SHA "', '" NAME "', '" BASE "', '" STATE  \
     "', '" ROLE "', 'g', '01234', '001', '001', 't', 'NRS1', 'F290LP', 'G395H', " #ID  \
     ", 4, 77, 10" #ID ".0);"
-#define JOB(ID, NAME, RECIPE, BASE, VERSION, STATE, EXPOSURE_ID)                       \
-    "INSERT INTO job(id, name, recipe, base, grp, program, version, state, attempt,"   \
-    " created_at, changed_at, exposure) VALUES(" #ID ", '" NAME "', '" RECIPE          \
-    "', '" BASE "', 'g', '01234', " #VERSION ", '" STATE "', 1, 100.0, 20" #ID         \
-    ".0, " EXPOSURE_ID ");"
 #define EVENT(EXPOSURE_ID, JOB_ID, FROM, TO, MESSAGE)                                  \
     "INSERT INTO event(at, exposure, job, from_state, to_state, message)"              \
     " VALUES(100.0, " EXPOSURE_ID ", " JOB_ID ", '" FROM "', '" TO "', '" MESSAGE      \
     "');"
 
-static const char rows[] = EXPOSURE(1, "aa", "a_rate.fits", "a", "superseded",
-                                    "science") EXPOSURE(2, "bb", "a_rate.fits", "a",
-                                                        "accepted", "science")
-    EXPOSURE(3, "cc", "b_rate.fits", "b", "accepted", "science")
-        EXPOSURE(4, "dd", "leak_rate.fits", "leak", "accepted",
-                 "imprint") JOB(1, "spec2-a-1", "spec2", "a", 1, "superseded",
-                                "1") JOB(2, "spec2-a-2", "spec2", "a", 2, "done", "2")
-            JOB(3, "spec2-b-1", "spec2", "b", 1, "running", "3") JOB(
-                4, "spec3-g-1", "spec3", "g", 1, "waiting",
-                "NULL") "INSERT INTO job_input VALUES(1, 1, 1, NULL), (2, 1, 2, NULL), "
-                        "(3, 1, 3, NULL);"
-                        "INSERT INTO product VALUES(2, '/p/a_cal.fits', 'cal', 'ee', "
-                        "5);" EVENT("1", "NULL", "", "accepted", "a_rate.fits")
-                            EVENT("2", "NULL", "", "accepted", "a_rate.fits") EVENT(
-                                "1", "NULL", "accepted", "superseded", "rewritten")
-                                EVENT("3", "NULL", "", "accepted", "b_rate.fits") EVENT(
-                                    "4", "NULL", "", "accepted", "leak_rate.fits")
-                                    EVENT("4", "NULL", "", "duplicate",
-                                          "x_rate.fits has the bytes of leak_rate.fits")
-                                        EVENT("NULL", "NULL", "", "rejected",
-                                              "junk.fits: no FITS file")
-                                            EVENT("NULL", "1", "done", "superseded",
-                                                  "its exposure was rewritten")
-                                                EVENT("NULL", "2", "running", "done",
-                                                      "") EVENT("NULL", "3", "queued",
-                                                                "running", "")
-                                                    EVENT("NULL", "4", "new", "waiting",
-                                                          "planned");
+/* A row a line. */
+/* clang-format off */
+static const char rows[] = QUEUE_ROWS
+    EVENT("1", "NULL", "", "accepted", "a_rate.fits")
+    EVENT("2", "NULL", "", "accepted", "a_rate.fits")
+    EVENT("1", "NULL", "accepted", "superseded", "rewritten")
+    EVENT("3", "NULL", "", "accepted", "b_rate.fits")
+    EVENT("4", "NULL", "", "accepted", "leak_rate.fits")
+    EVENT("4", "NULL", "", "duplicate", "x_rate.fits has the bytes of leak_rate.fits")
+    EVENT("NULL", "NULL", "", "rejected", "junk.fits: no FITS file")
+    EVENT("NULL", "1", "done", "superseded", "its exposure was rewritten")
+    EVENT("NULL", "2", "running", "done", "")
+    EVENT("NULL", "3", "queued", "running", "")
+    EVENT("NULL", "4", "new", "waiting", "planned");
+/* clang-format on */
 
 void queue_schema1_write(const char *path)
 {

@@ -3,7 +3,10 @@
 #include <check.h>
 #include <sqlite3.h>
 
-/* clang-format off: as SQLite keeps it */
+#include "tests/daemon/queue_rows.h"
+
+/* As SQLite keeps it. */
+/* clang-format off */
 static const char tables[] =
     "CREATE TABLE exposure(id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, name "
     "TEXT NOT NULL, base TEXT NOT NULL, state TEXT NOT NULL, role TEXT NOT "
@@ -117,50 +120,30 @@ static const char triggers[] =
     "', '" NAME "', '" BASE "', '" STATE "', '" ROLE                                   \
     "', 'g', '01234', '001', '001', 't', 'NRS1',"                                      \
     " 'F290LP', 'G395H', " #ID ", 4, 77, 10" #ID ".0, 10" #ID ".0);"
-#define JOB(ID, NAME, RECIPE, BASE, VERSION, STATE, EXPOSURE_ID)                       \
-    "INSERT INTO job(id, name, recipe, base, grp, program, version, state, attempt,"   \
-    " created_at, changed_at, exposure) VALUES(" #ID ", '" NAME "', '" RECIPE          \
-    "', '" BASE "', 'g', '01234', " #VERSION ", '" STATE "', 1, 100.0, 20" #ID         \
-    ".0, " EXPOSURE_ID ");"
 #define EVENT(FILE, EXPOSURE_ID, JOB_ID, FROM, TO)                                     \
     "INSERT INTO event(at, file, exposure, job, from_state, to_state, message)"        \
     " VALUES(100.0, '" FILE "', " EXPOSURE_ID ", " JOB_ID ", '" FROM "', '" TO         \
     "', '');"
 
-/* clang-format off: a row a line */
-static const char rows[] = EXPOSURE(1, "aa", "a_rate.fits", "a", "superseded",
-                                    "science") EXPOSURE(2, "bb", "a_rate.fits", "a",
-                                                        "accepted", "science")
-    EXPOSURE(3, "cc", "b_rate.fits", "b", "accepted", "science")
-        EXPOSURE(4, "dd", "leak_rate.fits", "leak", "accepted",
-                 "imprint") JOB(1, "spec2-a-1", "spec2", "a", 1, "superseded",
-                                "1") JOB(2, "spec2-a-2", "spec2", "a", 2, "done", "2")
-            JOB(3, "spec2-b-1", "spec2", "b", 1, "running", "3") JOB(
-                4, "spec3-g-1", "spec3", "g", 1, "waiting",
-                "NULL") "INSERT INTO job_input VALUES(1, 1, 1, NULL), (2, 1, 2, NULL), "
-                        "(3, 1, 3, NULL);"
-                        "INSERT INTO product VALUES(2, '/p/a_cal.fits', 'cal', 'ee', "
-                        "5);" EVENT("a_rate.fits", "1", "NULL", "settling", "accepted")
-                            EVENT("a_rate.fits", "2", "NULL", "settling", "accepted")
-                                EVENT("a_rate.fits", "1", "NULL", "accepted",
-                                      "superseded") EVENT("b_rate.fits", "3", "NULL",
-                                                          "settling", "accepted")
-                                    EVENT("leak_rate.fits", "4", "NULL", "settling",
-                                          "accepted") EVENT("x_rate.fits", "4", "NULL",
-                                                            "settling", "duplicate")
-                                        EVENT("junk.fits", "NULL", "NULL", "settling",
-                                              "rejected") EVENT("", "NULL", "1", "done",
-                                                                "superseded")
-                                            EVENT("", "NULL", "2", "running", "done")
-                                                EVENT("", "NULL", "3", "queued",
-                                                      "running")
-                                                    EVENT("", "NULL", "4", "new",
-                                                          "waiting");
+/* A row a line. */
+/* clang-format off */
+static const char rows[] = QUEUE_ROWS
+    EVENT("a_rate.fits", "1", "NULL", "settling", "accepted")
+    EVENT("a_rate.fits", "2", "NULL", "settling", "accepted")
+    EVENT("a_rate.fits", "1", "NULL", "accepted", "superseded")
+    EVENT("b_rate.fits", "3", "NULL", "settling", "accepted")
+    EVENT("leak_rate.fits", "4", "NULL", "settling", "accepted")
+    EVENT("x_rate.fits", "4", "NULL", "settling", "duplicate")
+    EVENT("junk.fits", "NULL", "NULL", "settling", "rejected")
+    EVENT("", "NULL", "1", "done", "superseded")
+    EVENT("", "NULL", "2", "running", "done")
+    EVENT("", "NULL", "3", "queued", "running")
+    EVENT("", "NULL", "4", "new", "waiting");
 
 static const char sky[] =
     EXPOSURE(5, "ff", "sky_rate.fits", "sky", "accepted", "background")
-        EVENT("sky_rate.fits", "5", "NULL", "settling",
-              "accepted") "UPDATE grp SET dirty = 0;";
+    EVENT("sky_rate.fits", "5", "NULL", "settling", "accepted")
+    "UPDATE grp SET dirty = 0;";
 /* clang-format on */
 
 static void run(sqlite3 *db, const char *sql)
