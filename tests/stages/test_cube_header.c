@@ -54,6 +54,43 @@ START_TEST(test_cube_header_blends)
 }
 END_TEST
 
+/* Imprints of the exposures: long names that differ at the end, and one without. */
+START_TEST(test_cube_header_blends_imprints)
+{
+    static const char *const file[3] = {"jw01234001001_03101_00001_nrs1_rate.fits",
+                                        "jw01234001001_03101_00001_nrs2_rate.fits", ""};
+    struct err err = {0};
+    struct header p[3] = {0}, s[3] = {0};
+    struct header_blend b = {0};
+    const char *text = NULL;
+    for (int i = 0; i < 3; i++) {
+        make(&p[i], &s[i], "NRS1", 60000, 100);
+        support_ok(
+            header_set_string(&p[i], "IMPRHOW", i < 2 ? "match" : "none", NULL, &err),
+            &err);
+        if (i < 2) {
+            support_ok(header_set_string(&p[i], "IMPRFILE", file[i], NULL, &err), &err);
+            support_ok(header_set_real(&p[i], "IMPRAMP", 1 + 0.5 * i, NULL, &err),
+                       &err);
+            support_ok(header_set_real(&p[i], "IMPRAERR", 0.1 * i, NULL, &err), &err);
+        }
+        support_ok(header_blend_add(&b, &p[i], &s[i], &err), &err);
+    }
+    support_ok(header_blend_finish(&b, &err), &err);
+    ck_assert(header_get_string(&b.primary, "IMPRFILE", &text));
+    ck_assert_str_eq(text, "MULTIPLE");
+    ck_assert(header_get_string(&b.primary, "IMPRHOW", &text));
+    ck_assert_str_eq(text, "MULTIPLE");
+    ck_assert_double_eq(real_of(&b.primary, "IMPRAMP"), 1.25);
+    ck_assert_double_eq(real_of(&b.primary, "IMPRAERR"), 0.1);
+    header_blend_done(&b);
+    for (int i = 0; i < 3; i++) {
+        header_done(&p[i]);
+        header_done(&s[i]);
+    }
+}
+END_TEST
+
 START_TEST(test_cube_header_one_is_unchanged)
 {
     struct err err = {0};
@@ -77,6 +114,7 @@ int main(void)
     Suite *s = suite_create("cube_header");
     TCase *t = tcase_create("cube_header");
     tcase_add_test(t, test_cube_header_blends);
+    tcase_add_test(t, test_cube_header_blends_imprints);
     tcase_add_test(t, test_cube_header_one_is_unchanged);
     suite_add_tcase(s, t);
     return support_run(s);
