@@ -193,11 +193,13 @@ static int clean(const struct stage_env *env, const struct params *params,
                  struct err *err)
 {
     const size_t n = exposure_pixels(e);
-    for (size_t i = 0; i < n; i++) {
-        f->image[i] = isfinite(e->sci[i]) ? e->sci[i] : 0;
+    int code = params_bool(params, "apply_flat_field") ? flicker_flat(env, f, err) : 0;
+    for (size_t i = 0; i < n && !code; i++) {
+        const float flat = f->flat ? f->flat[i] : 1;
+        f->image[i] = isfinite(e->sci[i]) ? e->sci[i] / flat : 0;
     }
-    int code = scene_mask(env, params, f, &check->light, err);
-    for (size_t i = 0; i < n; i++) {
+    code = code ? code : scene_mask(env, params, f, &check->light, err);
+    for (size_t i = 0; i < n && !code; i++) {
         f->mask[i] &= isfinite(e->sci[i]) != 0;
     }
     if (!code && params_bool(params, "save_mask")) {
@@ -259,7 +261,7 @@ static int run(const struct stage_env *env, const struct params *params,
     return stage_each_exposure(env, params, data, one_exposure, err);
 }
 
-static const char *const types[] = {NULL};
+static const char *const types[] = {"flat", NULL}; /* optional */
 
 static const struct param table[] = {
     {"autoparam", PARAM_BOOL, "false", 0, 0, NULL, "",
@@ -284,6 +286,10 @@ static const struct param table[] = {
      "Level and sigma for n_sigma from a Gaussian fitted to a histogram", false},
     {"mask_science_regions", PARAM_BOOL, "false", 0, 0, NULL, "",
      "Leave slices, failed-open shutters and the fixed slits out of the fit", false},
+    {"apply_flat_field", PARAM_BOOL, "false", 0, 0, NULL, "",
+     "Divide by the image that override_flat names before the fit, and multiply after "
+     "it",
+     false},
     {"user_mask", PARAM_STRING, "none", 0, 0, NULL, "file",
      "FITS file of a mask to use instead, 1 on background pixels", true},
     {"n_sigma", PARAM_REAL, "2.0", 0, 100, NULL, "sigma",

@@ -59,6 +59,16 @@ int flicker_clip(const struct stage_env *env, const float *image, uint8_t *mask,
 int flicker_background(const struct stage_env *env, const struct params *params,
                        struct flicker *f, struct err *err);
 
+/* ---- flicker_flat.c ---- */
+
+/*
+ * The flat to divide by (reference type "flat", which override_flat names; the reference
+ * server has none for NIRSpec IFU), its pixels without a value filled from their
+ * surroundings. Without one a warning. Overwrites image, mask and noise.
+ * Returned: f->flat or NULL
+ */
+int flicker_flat(const struct stage_env *env, struct flicker *f, struct err *err);
+
 /* ---- flicker_mask.c ---- */
 
 /*

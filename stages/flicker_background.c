@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,41 +8,27 @@
 
 #define SIGMA 3.0
 
-enum { LARGEST_BOX = 32 };
-
-/* The largest box up to 32 that divides the image evenly. */
-static int even_box(int size)
-{
-    int box = LARGEST_BOX;
-    while (size % box) {
-        box--;
-    }
-    return box;
-}
-
-static int box_size(const struct params *params, const struct flicker *f, int box[2],
+static int box_size(const struct params *params, struct flicker_mesh *m,
                     struct err *err)
 {
     const double *given;
     const size_t n = params_list(params, "background_box_size", &given);
-    box[0] = even_box(f->ny);
-    box[1] = even_box(f->nx);
+    flicker_mesh_box(m);
     if (n == 0) {
         return 0;
     }
-    const int size[2] = {f->ny, f->nx};
-    for (int i = 0; i < 2 && n == 2; i++) {
-        box[i] = given[i] < size[i] ? (int)given[i] : size[i];
-        if ((double)(int)given[i] != given[i]) {
-            box[i] = 0;
-        }
+    bool is_right = n == 2;
+    for (size_t i = 0; i < n; i++) {
+        is_right &= given[i] >= 1 && floor(given[i]) == given[i];
     }
-    if (n != 2 || box[0] < 1 || box[1] < 1) {
+    if (!is_right) {
         return err_set(err, ERR_PARAM,
                        "background_box_size = %s: give two whole numbers, the rows and "
                        "the columns of a box, as 32,32",
                        params_text(params, "background_box_size"));
     }
+    m->box_y = (int)fmin(given[0], m->ny);
+    m->box_x = (int)fmin(given[1], m->nx);
     return 0;
 }
 
@@ -50,24 +37,19 @@ static int take_model(const struct stage_env *env, const struct params *params,
 {
     const size_t n = exposure_pixels(f->exposure);
     bool found = false;
-    int box[2];
-    int code = box_size(params, f, box, err);
+    struct flicker_mesh mesh = {
+        .image = f->image, .mask = f->mask, .nx = f->nx, .ny = f->ny};
+    int code = box_size(params, &mesh, err);
     f->model = code ? NULL : mem_alloc(n, sizeof *f->model, err);
     if (!f->model) {
         return code ? code : ERR_NOMEM;
     }
-    const struct flicker_mesh mesh = {.image = f->image,
-                                      .mask = f->mask,
-                                      .nx = f->nx,
-                                      .ny = f->ny,
-                                      .box_y = box[0],
-                                      .box_x = box[1]};
     code = flicker_mesh(env, &mesh, f->model, &found, err);
     if (!code && !found) {
         stage_warn(env,
                    "%s: no box of %d x %d pixels has nine tenths of its pixels in the "
                    "background; the median is taken off instead of a model",
-                   f->exposure->meta.filename, box[1], box[0]);
+                   f->exposure->meta.filename, mesh.box_x, mesh.box_y);
         free(f->model);
         f->model = NULL;
     }

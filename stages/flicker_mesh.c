@@ -10,7 +10,7 @@
 #define SIGMA 3.0
 #define FULL_ENOUGH 0.9
 
-enum { ROUNDS = 5, NEIGHBOURS = 10, FILTER_REACH = 2, ROWS = 32 };
+enum { ROUNDS = 5, NEIGHBOURS = 10, FILTER_REACH = 2, ROWS = 32, LARGEST_BOX = 32 };
 
 struct grid {
     const struct flicker_mesh *m;
@@ -265,6 +265,21 @@ static int surface(const struct stage_env *env, struct grid *g, struct err *err)
     free(work);
     return par_for(env->par, ((size_t)g->m->ny + ROWS - 1) / ROWS, some_rows, g,
                    env->cancel, err);
+}
+
+static int even_box(int size)
+{
+    int box = LARGEST_BOX;
+    while (size % box) {
+        box--;
+    }
+    return box;
+}
+
+void flicker_mesh_box(struct flicker_mesh *m)
+{
+    m->box_x = even_box(m->nx);
+    m->box_y = even_box(m->ny);
 }
 
 int flicker_mesh(const struct stage_env *env, const struct flicker_mesh *m, float *ret,

@@ -22,6 +22,9 @@ struct flicker_mesh {
     int box_x, box_y; /* columns and rows of a box, 1..nx and 1..ny */
 };
 
+/* Boxes of the largest size up to 32 that divides the image evenly. */
+void flicker_mesh_box(struct flicker_mesh *m);
+
 /* Returned: ret, nx * ny values, untouched if no box is full enough; *ret_found: whether
  * there was one. */
 int flicker_mesh(const struct stage_env *env, const struct flicker_mesh *m, float *ret,

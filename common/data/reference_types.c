@@ -40,5 +40,5 @@ const struct reference_type reference_types[] = {
 
 bool reference_type_is_optional(const char *type)
 {
-    return !strcmp(type, "msaoper") || !strcmp(type, "msa");
+    return !strcmp(type, "msaoper") || !strcmp(type, "msa") || !strcmp(type, "flat");
 }

@@ -54,6 +54,8 @@ def theirs(path, options):
     model = dm.ImageModel(path)
     box = options.get("background_box_size")
     settings = dict(options, background_box_size=[int(v) for v in box.split(",")] if box else None)
+    if settings.pop("apply_flat_field", False):
+        settings["flat_filename"] = settings.pop("override_flat")
     begun, cpu = time.time(), time.process_time()
     result, mask, background, noise, status = peer.do_correction(model, **settings)
     seconds = time.time() - begun, time.process_time() - cpu
@@ -88,6 +90,24 @@ def window(path, x0, y0, nx, ny):
     return out
 
 
+def flat_file():
+    """A flat with structure and holes."""
+    out = f"{work}/flat.fits"
+    y, x = np.mgrid[0:2048, 0:2048]
+    flat = (1 + 0.2 * np.sin(x / 90) * np.cos(y / 70) + 0.02 * ((x * 7 + y * 3) % 11 - 5)).astype("f4")
+    flat[300:330, 500:520] = np.nan
+    flat[1000:1004] = 0
+    model = dm.FlatModel(flat)
+    model.dq = np.zeros(flat.shape, "u4")
+    model.err = np.zeros(flat.shape, "f4")
+    m = model.meta
+    m.instrument.name, m.instrument.detector, m.reftype = "NIRSPEC", "NRS1", "FLAT"
+    s = m.subarray
+    s.xstart, s.ystart, s.xsize, s.ysize, s.fastaxis, s.slowaxis = 1, 1, 2048, 2048, 2, 1
+    model.save(out)
+    return out
+
+
 def main():
     mask = ours(rate, dict(mask_science_regions=True, save_mask=True))[1]
     masked = dict(user_mask=mask)
@@ -103,6 +123,7 @@ def main():
         ("median, boxes of 60 x 100, no mask", dict(background_method="model", background_box_size="60,100"), 1e-2),
         ("median, no mask", dict(), 1e-4),
         ("median, no mask, n_sigma 5", dict(n_sigma=5), 1e-4),
+        ("median, flat", dict(apply_flat_field=True, override_flat=flat_file()), 1e-3),
         ("median, histogram", dict(fit_histogram=True), 1e-3),
     ) if "--windows" not in sys.argv else ():
         compare(name, rate, options, target)

@@ -352,6 +352,137 @@ START_TEST(test_flicker_user_mask_that_is_no_image)
 }
 END_TEST
 
+static float flat_of(int x, int y)
+{
+    return 1 + 0.5F * (float)sin(x * 0.7) * (float)sin(y * 0.01);
+}
+
+static void fill_flat(struct fits_out *f, const void *arg)
+{
+    static float values[2048 * 2048];
+    struct err err = {0};
+    const size_t axes[2] = {2048, 2048};
+    for (int i = 0; i < 2048 * 2048; i++) {
+        values[i] = flat_of(i % 2048, i / 2048);
+    }
+    values[130 * 2048 + 30] = NAN; /* gaps do no harm */
+    values[131 * 2048 + 31] = 0;
+    (void)arg;
+    support_ok(fits_out_image(f, "SCI", NULL, FITS_FLOAT, 2, axes, values, &err), &err);
+}
+
+/* Stripes under a flat of 0.5 to 1.5: the fit divides by it and multiplies again, so that
+ * the noise is taken off as where it is 1. Without the flat, the background's structure
+ * goes into the columns' medians. */
+START_TEST(test_flicker_flat_is_applied_and_restored)
+{
+    double left[2];
+    struct err err = {0};
+    stage_kit_write(support_path(kit.folder, "flat.fits"), fill_flat, NULL);
+    for (int k = 0; k < 2; k++) {
+        struct exposure *e = scene(0.01, 0);
+        for (int i = 0; i < NX * NY; i++) {
+            e->sci[i] *= flat_of(i % NX, i / NX);
+        }
+        const char *params = k ? "mask_science_regions=true;n_sigma=0"
+                               : "mask_science_regions=true;n_sigma=0;"
+                                 "apply_flat_field=true";
+        support_ok(stage_kit_run(&kit, &stage_clean_flicker_noise, params, 1, e, &err),
+                   &err);
+        ck_assert_str_eq(kit.used, k ? "" : "flat ");
+        for (int i = 0; i < NX * NY; i++) {
+            e->sci[i] /= flat_of(i % NX, i / NX);
+        }
+        left[k] = left_over(e, 5.1);
+        exposure_free(e);
+    }
+    ck_assert_double_eq_tol(left[0], 0.001, 3e-5);
+    ck_assert_double_gt(left[1], 0.003);
+}
+END_TEST
+
+/* NSClean of a full frame: a wave along the readout, taken out of the slice. */
+START_TEST(test_flicker_fft_of_a_full_frame)
+{
+    enum { FRAME = 2048 };
+    struct err err = {0};
+    struct rng rng;
+    rng_init(&rng, 5, 0);
+    struct exposure *e =
+        support_exposure(FRAME, FRAME, 1, 1, "NRS2", "F290LP", "G395H");
+    e->regions = mem_calloc((size_t)FRAME * FRAME, 1, NULL);
+    for (int i = 0; i < FRAME * FRAME; i++) {
+        const int y = i / FRAME;
+        e->regions[i] = y >= 700 && y < 730;
+        e->sci[i] =
+            (float)(0.001 * rng_normal(&rng) + 0.01 * sin(2 * M_PI * 3 * y / FRAME));
+        e->sci[i] += e->regions[i] ? 5.0F : 0;
+    }
+    support_ok(stage_kit_run(&kit, &stage_clean_flicker_noise,
+                             "mask_science_regions=true;fit_method=fft;n_sigma=0", 2, e,
+                             &err),
+               &err);
+    double squares = 0;
+    for (int y = 700; y < 730; y++) {
+        for (int x = 20; x < FRAME - 20; x++) {
+            const double v = (double)e->sci[y * FRAME + x] - 5;
+            squares += v * v / (30.0 * (FRAME - 40));
+        }
+    }
+    /* Of the wave's rms, 0.007. Fitted are positive frequencies alone, as in the peer, so
+     * that gaps (also the rows of the fixed slits) leave something of a wave. */
+    ck_assert_double_lt(sqrt(squares), 0.0018);
+    exposure_free(e);
+}
+END_TEST
+
+/* A window of short lines: noise slower than a line is followed over several of them, and
+ * lines among which hardly a pixel is background stay as they are, which is said. */
+START_TEST(test_flicker_fft_of_short_lines)
+{
+    enum { LONG = 400, SHORT = 64 };
+    struct err err = {0};
+    struct rng rng;
+    rng_init(&rng, 6, 0);
+    struct exposure *e =
+        support_exposure(LONG, SHORT, 701, 301, "NRS1", "F290LP", "G395H");
+    e->regions = mem_calloc((size_t)LONG * SHORT, 1, NULL);
+    for (int x = 0; x < LONG; x++) {
+        for (int y = 0; y < SHORT; y++) {
+            const int i = y * LONG + x;
+            const double seconds = (x * (SHORT + 12) + y) * 10e-6;
+            /* 300 Hz: a wave of four lines */
+            e->sci[i] = (float)(0.001 * rng_normal(&rng) +
+                                0.01 * sin(2 * M_PI * 300 * seconds));
+            e->regions[i] = (y >= 20 && y < 40) || (x >= 150 && x < 350 && y > 0);
+            e->sci[i] += e->regions[i] ? 5.0F : 0;
+        }
+    }
+    support_ok(stage_kit_run(&kit, &stage_clean_flicker_noise,
+                             "mask_science_regions=true;fit_method=fft;n_sigma=0;"
+                             "background_method=none",
+                             2, e, &err),
+               &err);
+    double squares = 0, sparse = 0;
+    for (int y = 20; y < 40; y++) {
+        for (int x = 20; x < 130; x++) {
+            const double v = (double)e->sci[y * LONG + x] - 5;
+            squares += v * v / (20.0 * 110);
+        }
+        for (int x = 240; x < 260; x++) {
+            const double v = (double)e->sci[y * LONG + x] - 5;
+            sparse += v * v / (20.0 * 20);
+        }
+    }
+    /* 25 vectors for some 500 pixels, less certain in the gap: a few tenths of the white
+     * noise's variance come on top */
+    ck_assert_double_lt(sqrt(squares), 0.0014);
+    ck_assert_double_gt(sqrt(sparse), 0.005);
+    ck_assert_ptr_nonnull(strstr(kit.said, "one pixel in twenty"));
+    exposure_free(e);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("clean_flicker_noise");
@@ -370,6 +501,9 @@ int main(void)
     tcase_add_test(t, test_flicker_column_without_background);
     tcase_add_test(t, test_flicker_autoparam_and_channels_of_a_window);
     tcase_add_test(t, test_flicker_user_mask_that_is_no_image);
+    tcase_add_test(t, test_flicker_flat_is_applied_and_restored);
+    tcase_add_test(t, test_flicker_fft_of_a_full_frame);
+    tcase_add_test(t, test_flicker_fft_of_short_lines);
     suite_add_tcase(s, t);
     return support_run(s);
 }
