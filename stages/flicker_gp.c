@@ -59,38 +59,74 @@ static int weigh(struct fit *fit, struct err *err)
     return gp_readout_gather(fit->env, &fit->readout, f->noise, fit->weight, err);
 }
 
-static int estimate(struct fit *fit, struct err *err)
+/* The covariance, from the data in y. */
+static int find_covariance(struct fit *fit, struct err *err)
 {
-    struct flicker *f = &fit->f;
     struct gp_covariance *cov = &fit->covariance;
-    int rounds = 0;
     int code = gather(fit, true, fit->y, err);
     code = code ? code : gather(fit, false, fit->weight, err);
     code = code ? code
                 : gp_covariance_estimate(fit->env, &fit->readout, fit->fft, fit->y,
                                          fit->weight, cov, err);
-    if (code) {
-        return code;
-    }
-    if (cov->n_nodes < 3 || !(cov->within[0] > 0)) {
+    const double least = code ? 0 : (double)LEAST_WHITE * cov->within[0];
+    cov->white = cov->white > least ? cov->white : least;
+    return code;
+}
+
+/* f->noise, from the data in y; and f->variance. */
+static int estimate(struct fit *fit, const struct gp_problem *problem, int *ret_rounds,
+                    struct err *err)
+{
+    struct flicker *f = &fit->f;
+    const size_t nx = (size_t)f->nx, ny = (size_t)f->ny;
+    float *errors = mem_alloc(nx * ny, sizeof *errors, err);
+    f->variance = mem_alloc(nx * ny, sizeof *f->variance, err);
+    int code = errors && f->variance ? 0 : ERR_NOMEM;
+    code = code ? code : gp_solve(fit->env, problem, fit->y, ENOUGH, ret_rounds, err);
+    code = code ? code
+                : gp_readout_scatter(fit->env, &fit->readout, fit->y, f->noise, err);
+    code = code ? code : gp_errors(fit->env, problem, fit->y, ENOUGH, err);
+    code =
+        code ? code : gp_readout_scatter(fit->env, &fit->readout, fit->y, errors, err);
+    code = code ? code : gp_mean_square(fit->env, nx, ny, errors, f->variance, err);
+    free(errors);
+    return code;
+}
+
+static int run(struct fit *fit, struct err *err)
+{
+    const struct flicker *f = &fit->f;
+    const struct gp_covariance *cov = &fit->covariance;
+    const size_t m = fit->readout.n / 2 + 1;
+    float *spectra = mem_alloc(2 * m, sizeof *spectra, err);
+    const struct gp_problem problem = {.readout = &fit->readout,
+                                       .fft = fit->fft,
+                                       .differences = spectra,
+                                       .mean = spectra + m,
+                                       .weight = fit->weight};
+    int code = spectra ? find_covariance(fit, err) : ERR_NOMEM;
+    if (!code && (cov->n_nodes < 3 || !(cov->within[0] > 0))) {
         memset(f->noise, 0, (size_t)f->nx * (size_t)f->ny * sizeof *f->noise);
         stage_note(fit->env, "%s: no 1/f noise found", f->exposure->meta.filename);
+        free(spectra);
         return 0;
     }
-    const double least = (double)LEAST_WHITE * cov->within[0];
-    cov->white = cov->white > least ? cov->white : least;
-    code = weigh(fit, err);
+    int rounds = 0;
     code = code ? code
-                : gp_solve(fit->env, &fit->readout, fit->fft, cov, fit->weight, fit->y,
-                           ENOUGH, &rounds, err);
-    stage_note(fit->env,
-               "%s: read by %s; 1/f noise %.3g, of which shared by the outputs %.3g, "
-               "white noise %.3g %s; %d rounds",
-               f->exposure->meta.filename, fit->readout.name, sqrt(cov->within[0]),
-               sqrt(fmax(cov->between[0], 0)), sqrt(cov->white),
-               f->exposure->meta.bunit, rounds);
-    return code ? code
-                : gp_readout_scatter(fit->env, &fit->readout, fit->y, f->noise, err);
+                : gp_covariance_spectra(cov, &fit->readout, fit->fft, spectra,
+                                        spectra + m, err);
+    code = code ? code : weigh(fit, err);
+    code = code ? code : estimate(fit, &problem, &rounds, err);
+    free(spectra);
+    if (!code) {
+        stage_note(fit->env,
+                   "%s: read by %s; 1/f noise %.3g, of which shared by the outputs "
+                   "%.3g, white noise %.3g %s; %d rounds",
+                   f->exposure->meta.filename, fit->readout.name, sqrt(cov->within[0]),
+                   sqrt(fmax(cov->between[0], 0)), sqrt(cov->white),
+                   f->exposure->meta.bunit, rounds);
+    }
+    return code;
 }
 
 int flicker_gp(const struct stage_env *env, struct flicker *f, struct err *err)
@@ -112,7 +148,8 @@ int flicker_gp(const struct stage_env *env, struct flicker *f, struct err *err)
         fit.weight = mem_alloc(samples, sizeof *fit.weight, err);
         code = fit.y && fit.weight ? fft_new(fit.readout.n, &fit.fft, err) : ERR_NOMEM;
     }
-    code = code ? code : estimate(&fit, err);
+    code = code ? code : run(&fit, err);
+    f->variance = fit.f.variance;
     fft_free(fit.fft);
     free(fit.y);
     free(fit.weight);

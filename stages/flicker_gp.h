@@ -83,17 +83,41 @@ int gp_covariance_spectra(const struct gp_covariance *c, const struct gp_readout
                           const struct fft *fft, float *differences, float *mean,
                           struct err *err);
 
-/* ---- flicker_gp_solve.c ---- */
+/* ---- flicker_gp_solve.c: the estimate ---- */
+
+/* What is known but the data. Borrowed. */
+struct gp_problem {
+    const struct gp_readout *readout;
+    const struct fft *fft;           /* of readout->n */
+    const float *differences, *mean; /* power spectra, n / 2 + 1 values each */
+    const float
+        *weight; /* n_outputs series: 1 / variance of the white noise, 0: unknown */
+};
 
 /*
  * The best linear estimate of the noise of every sample.
- * Given:     weight  n_outputs series of n: 1 / variance of the white noise, 0: unknown
- *            series  n_outputs series of n: the data
+ * Given:     series  n_outputs series of n: the data
  *            enough  rounds end when the residual is this share of the first one
- * Returned:  series  the estimate; weight is spoilt; the number of rounds it took
+ * Returned:  series  the estimate; the number of rounds it took
  */
-int gp_solve(const struct stage_env *env, const struct gp_readout *r,
-             const struct fft *fft, const struct gp_covariance *cov, float *weight,
+int gp_solve(const struct stage_env *env, const struct gp_problem *problem,
              float *series, double enough, int *ret_rounds, struct err *err);
+
+/* ---- flicker_gp_variance.c: how wrong the estimate is ---- */
+
+/*
+ * Errors of an estimate from background pixels like these: noise of these spectra is
+ * drawn, and white noise; its estimate less the noise drawn has the variance of the true
+ * errors, in each sample. The same numbers are drawn each time.
+ * Returned:  series  n_outputs series of n: the errors
+ * Reference: Papandreou & Yuille 2010, NIPS 23, 1858 (perturb, then solve).
+ */
+int gp_errors(const struct stage_env *env, const struct gp_problem *problem,
+              float *series, double enough, struct err *err);
+
+/* Mean square of the errors round each pixel of an image: 129 columns by 3 rows, over
+ * which the slices hardly move. It is known to some 10 %. */
+int gp_mean_square(const struct stage_env *env, size_t nx, size_t ny,
+                   const float *errors, float *variance, struct err *err);
 
 #endif

@@ -160,10 +160,8 @@ static void fill(const struct gp_covariance *c, double share, size_t n, float *s
         double v = c->within[k] + share * c->between[k];
         if (k + 1 < c->n_nodes) {
             const double next = c->within[k + 1] + share * c->between[k + 1];
-            const double from = log1p(c->lag[k]), to = log1p(c->lag[k + 1]);
-            double u = (log1p((double)t) - from) / (to - from);
-            u = u < 0 ? 0 : u > 1 ? 1 : u;
-            v += u * (next - v);
+            const double u = ((double)t - c->lag[k]) / (c->lag[k + 1] - c->lag[k]);
+            v += (u < 0 ? 0 : u > 1 ? 1 : u) * (next - v);
         }
         series[t] = (float)v;
         if (t > 0) {
@@ -172,7 +170,7 @@ static void fill(const struct gp_covariance *c, double share, size_t n, float *s
     }
 }
 
-/* Means over bins of frequency, joined by lines in the logarithms; at least `floor`. */
+/* Means over bins of frequency, joined by lines; at least `floor`. */
 static void smooth(const float complex *half, size_t m, double floor, float *spectrum)
 {
     double last_at = 1, last = 0;
@@ -186,15 +184,18 @@ static void smooth(const float complex *half, size_t m, double floor, float *spe
         for (size_t i = first; i < end; i++) {
             sum += (double)crealf(half[i]);
         }
-        const double mean = log(fmax(sum / (double)(end - first), floor));
-        const double at = log((double)(first + end - 1) / 2);
+        const double mean = fmax(sum / (double)(end - first), floor);
+        const double at = (double)(first + end - 1) / 2;
         const double slope = first > 1 ? (mean - last) / (at - last_at) : 0;
-        /* from the middle of the bin before on; in the last one to its end */
-        for (; k < m && (log((double)k) <= at || end == m); k++) {
-            spectrum[k] = (float)exp(mean + slope * (log((double)k) - at));
+        /* from the middle of the bin before on */
+        for (; k < m && (double)k <= at; k++) {
+            spectrum[k] = (float)(mean + slope * ((double)k - at));
         }
         last_at = at;
         last = mean;
+    }
+    for (; k < m; k++) {
+        spectrum[k] = (float)last;
     }
 }
 

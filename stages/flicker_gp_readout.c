@@ -80,10 +80,10 @@ static double shared(const struct flicker *f, const struct gp_readout *r, size_t
             if (a == b) {
                 continue;
             }
-            for (size_t j = 0; j + lag < r->length; j += 3) {
+            for (size_t j = 0; j + lag < r->length; j += 5) {
                 const size_t pa = r->start[a] + (size_t)((long)j * r->step[a]);
                 const size_t pb = r->start[b] + (size_t)((long)(j + lag) * r->step[b]);
-                for (size_t l = 0; l < r->n_lines; l += 3) {
+                for (size_t l = 0; l < r->n_lines; l += 5) {
                     if (f->mask[pa + l] && f->mask[pb + l]) {
                         sum += (double)f->image[pa + l] * (double)f->image[pb + l];
                         pairs++;

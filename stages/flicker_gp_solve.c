@@ -21,11 +21,12 @@
  */
 struct solver {
     const struct stage_env *env;
+    const struct gp_problem *problem;
     const struct gp_readout *r;
     const struct fft *fft;
     float *g_mean, *g_differences; /* n / 2 + 1: G */
-    float *weight;                 /* n_outputs series: D, then D - d */
-    float *series;                 /* n_outputs series: y, D y, scratch, x */
+    float d;                       /* mean of D */
+    float *series;                 /* n_outputs series: y, scratch, x */
     float complex *u, *residual, *direction, *product; /* n_outputs spectra */
     double *sums;                                      /* one of each piece */
     float step;
@@ -89,13 +90,13 @@ static int weigh(size_t c, int thread, void *arg, struct err *err)
     const struct solver *s = arg;
     const size_t n = s->r->n;
     float *series = s->series + c * n;
-    const float *weight = s->weight + c * n;
+    const float *weight = s->problem->weight + c * n, d = s->d;
     float complex *spectrum = s->product + c * half(s);
     (void)thread;
     (void)err;
     fft_inverse(s->fft, spectrum, series);
     for (size_t t = 0; t < n; t++) {
-        series[t] *= weight[t];
+        series[t] *= weight[t] - d;
     }
     fft_forward(s->fft, series, spectrum);
     return 0;
@@ -165,13 +166,19 @@ static int loop(struct solver *s, size_t n, par_body body, double *ret_sum,
     return code;
 }
 
-/* The right side G F D y into residual (y in series, already times D), u = 0. */
+/* The right side G F D y into residual (y in series), u = 0. */
 static int right_side_forward(size_t c, int thread, void *arg, struct err *err)
 {
     const struct solver *s = arg;
+    const size_t n = s->r->n;
+    float *series = s->series + c * n;
+    const float *weight = s->problem->weight + c * n;
     (void)thread;
     (void)err;
-    fft_forward(s->fft, s->series + c * s->r->n, s->product + c * half(s));
+    for (size_t t = 0; t < n; t++) {
+        series[t] *= weight[t];
+    }
+    fft_forward(s->fft, series, s->product + c * half(s));
     return 0;
 }
 
@@ -232,7 +239,7 @@ static int estimate_inverse(size_t c, int thread, void *arg, struct err *err)
     return 0;
 }
 
-/* From D y in series to the noise in series. */
+/* From y in series to the noise in series. */
 static int iterate(struct solver *s, double enough, int *ret_rounds, struct err *err)
 {
     const size_t outputs = (size_t)s->r->n_outputs;
@@ -259,25 +266,19 @@ static int iterate(struct solver *s, double enough, int *ret_rounds, struct err 
     return code ? code : loop(s, outputs, estimate_inverse, NULL, err);
 }
 
-static int prepare(struct solver *s, const struct gp_covariance *cov, struct err *err)
+static void prepare(struct solver *s)
 {
-    const size_t m = half(s), n = (size_t)s->r->n_outputs * s->r->n;
+    const struct gp_problem *p = s->problem;
+    const size_t n = (size_t)s->r->n_outputs * s->r->n;
     double sum = 0;
     for (size_t i = 0; i < n; i++) {
-        sum += (double)s->weight[i];
+        sum += (double)p->weight[i];
     }
-    const float d = (float)(sum / (double)n);
-    for (size_t i = 0; i < n; i++) {
-        s->weight[i] -= d;
+    s->d = (float)(sum / (double)n);
+    for (size_t k = 0; k < half(s); k++) {
+        s->g_mean[k] = sqrtf(p->mean[k] / (1 + s->d * p->mean[k]));
+        s->g_differences[k] = sqrtf(p->differences[k] / (1 + s->d * p->differences[k]));
     }
-    int code =
-        gp_covariance_spectra(cov, s->r, s->fft, s->g_differences, s->g_mean, err);
-    for (size_t k = 0; k < m && !code; k++) {
-        s->g_mean[k] = sqrtf(s->g_mean[k] / (1 + d * s->g_mean[k]));
-        s->g_differences[k] =
-            sqrtf(s->g_differences[k] / (1 + d * s->g_differences[k]));
-    }
-    return code;
 }
 
 static int allocate(struct solver *s, struct err *err)
@@ -296,19 +297,19 @@ static int allocate(struct solver *s, struct err *err)
                : ERR_NOMEM;
 }
 
-int gp_solve(const struct stage_env *env, const struct gp_readout *r,
-             const struct fft *fft, const struct gp_covariance *cov, float *weight,
+int gp_solve(const struct stage_env *env, const struct gp_problem *problem,
              float *series, double enough, int *ret_rounds, struct err *err)
 {
-    struct solver s = {
-        .env = env, .r = r, .fft = fft, .weight = weight, .series = series};
-    const size_t samples = (size_t)r->n_outputs * r->n;
-    for (size_t i = 0; i < samples; i++) {
-        series[i] *= weight[i];
-    }
+    struct solver s = {.env = env,
+                       .problem = problem,
+                       .r = problem->readout,
+                       .fft = problem->fft,
+                       .series = series};
     int code = allocate(&s, err);
-    code = code ? code : prepare(&s, cov, err);
-    code = code ? code : iterate(&s, enough, ret_rounds, err);
+    if (!code) {
+        prepare(&s);
+        code = iterate(&s, enough, ret_rounds, err);
+    }
     free(s.g_mean);
     free(s.g_differences);
     free(s.u);

@@ -127,10 +127,31 @@ START_TEST(test_flicker_gp_removes_noise_inside_the_slices)
 }
 END_TEST
 
+/* The variance that is added is that of what is left, inside the slices and outside them.
+ * A series of 1/f noise of 64 lines has few independent parts: 20 %. */
+START_TEST(test_flicker_gp_tells_how_wrong_it_is)
+{
+    struct exposure *e = cleaned(gp, 2), *raw = scene(FLICKER, WHITE);
+    for (int slices = 0; slices < 2; slices++) {
+        double actual = 0, claimed = 0;
+        for (int i = 0; i < NX * NY; i++) {
+            const double left = (double)(truth[i] - (raw->sci[i] - e->sci[i]));
+            const bool counts = in_slice(i / NX) == slices;
+            actual += counts ? left * left : 0;
+            claimed += counts ? (double)(e->var_rnoise[i] - raw->var_rnoise[i]) : 0;
+        }
+        ck_assert_double_eq_tol(actual / claimed, 1, 0.2);
+    }
+    exposure_free(e);
+    exposure_free(raw);
+}
+END_TEST
+
 START_TEST(test_flicker_gp_is_the_same_for_any_number_of_threads)
 {
     struct exposure *one = cleaned(gp, 1), *three = cleaned(gp, 3);
     ck_assert_mem_eq(one->sci, three->sci, sizeof truth);
+    ck_assert_mem_eq(one->var_rnoise, three->var_rnoise, sizeof truth);
     exposure_free(one);
     exposure_free(three);
 }
@@ -294,7 +315,14 @@ START_TEST(test_flicker_gp_solves_as_dense_algebra)
     }
     dense_solve(m, a, n);
     const struct stage_env env = {.par = par};
-    support_ok(gp_solve(&env, &small, fft, &cov, weight, y, 1e-4, &rounds, &err), &err);
+    float differences[N / 2 + 1], mean[N / 2 + 1];
+    support_ok(gp_covariance_spectra(&cov, &small, fft, differences, mean, &err), &err);
+    const struct gp_problem problem = {.readout = &small,
+                                       .fft = fft,
+                                       .differences = differences,
+                                       .mean = mean,
+                                       .weight = weight};
+    support_ok(gp_solve(&env, &problem, y, 1e-4, &rounds, &err), &err);
     double square = 0, wrong = 0;
     for (int i = 0; i < ALL; i++) {
         double x = 0;
@@ -363,6 +391,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, test_flicker_gp_removes_noise_inside_the_slices);
+    tcase_add_test(t, test_flicker_gp_tells_how_wrong_it_is);
     tcase_add_test(t, test_flicker_gp_is_the_same_for_any_number_of_threads);
     tcase_add_test(t, test_flicker_gp_columns_without_background);
     tcase_add_test(t, test_flicker_gp_nothing_to_do);
