@@ -458,9 +458,11 @@ int planner_spec2(const struct queue_group *g, const struct queue_member *m,
     for (size_t i = 0; i < c.n && m->companions_at > 0; i++) {
         if (c.accepted_at[i] >= m->companions_at &&
             !reads(has, n, c.list[i].exposure)) {
-            ret->verb = PLAN_AGAIN;
-            snprintf(ret->why, sizeof ret->why, "%s came later: %s", c.list[i].role,
-                     c.list[i].why);
+            if (may_go(g, m, rules, news, now, ret)) {
+                ret->verb = PLAN_AGAIN;
+                snprintf(ret->why, sizeof ret->why, "%s came later: %s", c.list[i].role,
+                         c.list[i].why);
+            }
             return 0;
         }
     }

@@ -19,7 +19,7 @@
  * A spec2 goes once nothing has come to its group or its program's backgrounds for
  * wait_seconds, and all nod positions are there or nothing has come for quiet_seconds.
  * What comes later is added to a job that has not run; one that is done is superseded by
- * its next version, but only for what was accepted after they were chosen: neither another
+ * its next version, after the same wait, but only for what was accepted after they were chosen: neither another
  * configuration nor a copy that is gone makes done work undone.
  * Thread: any. Test: tests/daemon/test_planner_companions.c
  */

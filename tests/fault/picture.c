@@ -132,6 +132,20 @@ static void tell_exposure(const struct queue_exposure *e, const char *disk,
     add(l, "exposure %s %s %s", e->name, e->sha256, e->state);
 }
 
+static void add_companions(struct queue *q, const struct queue_job *j, struct lines *l)
+{
+    struct queue_companion *c;
+    struct queue_exposure e;
+    struct err err = {0};
+    size_t n;
+    support_ok(queue_companions(q, j->id, &c, &n, &err), &err);
+    for (size_t i = 0; i < n; i++) {
+        support_ok(queue_get_exposure(q, c[i].exposure, &e, &err), &err);
+        add(l, "member %s %s %s %s", j->name, c[i].role, e.name, e.sha256);
+    }
+    free(c);
+}
+
 static char *rows(const char *disk)
 {
     struct lines l = {0};
@@ -147,6 +161,7 @@ static char *rows(const char *disk)
             add(&l, "product %s %s %s", jobs[i].name, p[k].path, p[k].sha256);
         }
         free(p);
+        add_companions(q, &jobs[i], &l);
     }
     free(jobs);
     queue_close(q);

@@ -63,6 +63,7 @@ static void make_config(struct workload *w, int child)
         " \"products_folder\": \"%s/products\", \"rejected_folder\": \"%s/rejected\","
         " \"references_folder\": \"%s/references\", \"socket_path\": \"%s/run/s\","
         " \"settle_seconds\": 0.01, \"incomplete_seconds\": 0.05,"
+        " \"member_wait_seconds\": 3600," /* each leakage exposure finds its jobs */
         " \"rescan_seconds\": 0.5, \"retry_seconds\": 0.05, \"retry_limit\": 20,"
         " \"threads_per_worker\": 1, \"executor\": \"%s\", \"reserve_mb\": 0,"
         " \"spec2_settings\": [\"flat_field.skip=true\", "
@@ -82,9 +83,10 @@ static void simulate(const struct workload *w)
                  "$B/ifusim --make-references references --grating PRISM && "
                  "%s --output start0/inbox && "
                  "%s --output made --dither 1 --seed 2 && "
+                 "%s --output leak --dither 1 --imprint true && "
                  "rm references/*dflat* references/*sflat* && "
                  "echo no exposure >start0/inbox/notes.txt",
-                 sim, sim);
+                 sim, sim, sim);
 }
 
 void workload_restore(struct workload *w, int phase)
@@ -124,6 +126,7 @@ void workload_init(struct workload *w)
     rehearse(w, 0);
     tree_copy(w->disk, w->start[1]);
     programs_run(w->top, "mv made/" FIRST " start1/inbox && "
+                         "mv leak/*_rate.fits start1/inbox && "
                          "cp start0/inbox/" SECOND " start1/inbox/again.fits");
     rehearse(w, 1);
 }

@@ -11,8 +11,8 @@
  * lives of the daemon with a fault in them.
  *
  * Phase 0: two dithers of a simulated prism exposure and a file that is no exposure lie
- * in the inbox. Phase 1: phase 0 is done; the second dither under another name and a
- * rewrite of the first one lie in the inbox. `ifud --once` ends each phase with every
+ * in the inbox. Phase 1: phase 0 is done; the second dither under another name, a rewrite
+ * of the first one and a leakage exposure, which both will read, lie in the inbox. `ifud --once` ends each phase with every
  * job done; the products are the same bytes each time (FAULT_TIME fixes their date).
  *
  * All of it lies in one folder, in memory where there is /dev/shm, since the tests sync
