@@ -20,6 +20,7 @@
 #define EDGE 4 /* reference pixels: the first and last lines are not fitted */
 
 #define LINES 16 /* of one piece */
+#define PAD 80   /* between lines of a block, which would share a cache set */
 #define MAX_VECTORS 16
 
 struct loop {
@@ -32,9 +33,11 @@ struct loop {
 };
 
 struct scratch {
-    float *line, *weight, *series, *values; /* ny each */
+    float *block;                           /* LINES lines of ny pixels */
+    uint8_t *masks;                         /* LINES + 2 lines */
+    float *line, *weight, *series, *values; /* ny each; line: one of the block */
     float complex *half;                    /* ny / 2 + 1 */
-    uint8_t *mask, *before;                 /* ny: of this line, of the one before */
+    const uint8_t *mask, *before;           /* of this line, of the one before */
     size_t n_plain;
 };
 
@@ -56,9 +59,8 @@ static void fill_outliers(struct scratch *s, size_t n, size_t used)
 {
     size_t k = 0;
     for (size_t i = 0; i < n; i++) {
-        if (s->mask[i]) {
-            s->values[k++] = s->line[i];
-        }
+        s->values[k] = s->line[i];
+        k += s->mask[i];
     }
     const float median = robust_median(s->values, used);
     for (k = 0; k < used; k++) {
@@ -79,8 +81,9 @@ static void fill_outliers(struct scratch *s, size_t n, size_t used)
  */
 static void weigh(const struct loop *l, struct scratch *s, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        s->series[(i + 1) % n] = s->before[i];
+    s->series[0] = s->before[n - 1];
+    for (size_t i = 1; i < n; i++) {
+        s->series[i] = s->before[i - 1];
     }
     fft_forward(l->fft, s->series, s->half);
     for (size_t k = 0; k <= n / 2; k++) {
@@ -131,28 +134,61 @@ static void fit_line(const struct loop *l, struct scratch *s, size_t n)
     fft_inverse(l->fft, s->half, s->line);
 }
 
+/* Columns x0..x0+n-1 of the image into lines of the block, and back. Rows are gone through
+ * once, in the order of memory. */
+static void gather(const struct flicker *f, size_t x0, size_t n, float *block)
+{
+    const size_t nx = (size_t)f->nx, ny = (size_t)f->ny, step = ny + PAD;
+    for (size_t y = 0; y < ny; y++) {
+        for (size_t k = 0; k < n; k++) {
+            block[k * step + y] = f->image[y * nx + x0 + k];
+        }
+    }
+}
+
+static void gather_mask(const struct flicker *f, size_t x0, size_t n, uint8_t *block)
+{
+    const size_t nx = (size_t)f->nx, ny = (size_t)f->ny, step = ny + PAD;
+    for (size_t y = 0; y < ny; y++) {
+        for (size_t k = 0; k < n; k++) {
+            block[k * step + y] = f->mask[y * nx + x0 + k];
+        }
+    }
+}
+
+static void scatter(const float *block, size_t x0, size_t n, struct flicker *f)
+{
+    const size_t nx = (size_t)f->nx, ny = (size_t)f->ny, step = ny + PAD;
+    for (size_t y = 0; y < ny; y++) {
+        for (size_t k = 0; k < n; k++) {
+            f->noise[y * nx + x0 + k] = block[k * step + y];
+        }
+    }
+}
+
 static int body(size_t piece, int thread, void *arg, struct err *err)
 {
     const struct loop *l = arg;
-    const struct flicker *f = l->f;
     struct scratch *s = &l->scratch[thread];
-    const size_t nx = (size_t)f->nx, ny = (size_t)f->ny;
+    const size_t nx = (size_t)l->f->nx, ny = (size_t)l->f->ny, x0 = piece * LINES;
+    const size_t step = ny + PAD;
+    const size_t n = nx - x0 < LINES ? nx - x0 : LINES;
+    const size_t left = x0 > 0, right = x0 + n < nx;
     (void)err;
-    for (size_t x = piece * LINES; x < (piece + 1) * LINES && x < nx; x++) {
+    gather(l->f, x0, n, s->block);
+    gather_mask(l->f, x0 - left, n + left + right, s->masks);
+    for (size_t k = 0; k < n; k++) {
+        const size_t x = x0 + k;
+        s->line = s->block + k * step;
+        s->mask = s->masks + (k + left) * step;
         if (x < EDGE || x >= nx - EDGE) {
             memset(s->line, 0, ny * sizeof *s->line);
         } else {
-            for (size_t y = 0; y < ny; y++) {
-                s->line[y] = f->image[y * nx + x];
-                s->mask[y] = f->mask[y * nx + x];
-                s->before[y] = f->mask[y * nx + (f->nrs2 ? x + 1 : x - 1)];
-            }
+            s->before = l->f->nrs2 ? s->mask + step : s->mask - step;
             fit_line(l, s, ny);
         }
-        for (size_t y = 0; y < ny; y++) {
-            f->noise[y * nx + x] = s->line[y];
-        }
     }
+    scatter(s->block, x0, n, l->f);
     return 0;
 }
 
@@ -164,22 +200,38 @@ struct smoothing {
     float *rows; /* nx + 2 * reach for each thread */
 };
 
+/* to[x] = sum over k of kernel[k] * from[x + k]; from has 2 * SMOOTH_REACH more. */
+__attribute__((optimize("O3"))) static void
+convolve(const float *kernel, const float *from, size_t n, float *to)
+{
+    memset(to, 0, n * sizeof *to);
+    for (size_t k = 0; k <= 2 * SMOOTH_REACH; k++) {
+        const float w = kernel[k], *at = from + k;
+        for (size_t x = 0; x < n; x++) {
+            to[x] += w * at[x];
+        }
+    }
+}
+
+/* A row with its ends repeated beyond each other, as in a transform, and the smoothed
+ * one, which lands on the line read next. */
 static int smooth_row(size_t y, int thread, void *arg, struct err *err)
 {
     const struct smoothing *s = arg;
     const size_t nx = (size_t)s->f->nx, wide = nx + 2 * SMOOTH_REACH;
-    float *from = s->rows + (size_t)thread * wide, *row = s->f->noise + y * nx;
+    float *from = s->rows + (size_t)thread * (wide + nx), *to = from + wide;
+    float *row = s->f->noise + y * nx;
     (void)err;
-    for (size_t i = 0; i < wide; i++) {
-        from[i] = row[(i + nx - SMOOTH_REACH % nx) % nx];
-    }
-    const size_t shift = s->f->nrs2 ? nx - 1 : 1; /* the line read next */
-    for (size_t x = 0; x < nx; x++) {
-        float sum = 0;
-        for (size_t k = 0; k <= 2 * SMOOTH_REACH; k++) {
-            sum += s->kernel[k] * from[x + k];
-        }
-        row[(x + shift) % nx] = sum;
+    memcpy(from + SMOOTH_REACH, row, nx * sizeof *row);
+    memcpy(from, row + nx - SMOOTH_REACH, SMOOTH_REACH * sizeof *row);
+    memcpy(from + SMOOTH_REACH + nx, row, SMOOTH_REACH * sizeof *row);
+    convolve(s->kernel, from, nx, to);
+    if (s->f->nrs2) {
+        memcpy(row, to + 1, (nx - 1) * sizeof *row);
+        row[nx - 1] = to[0];
+    } else {
+        memcpy(row + 1, to, (nx - 1) * sizeof *row);
+        row[0] = to[nx - 1];
     }
     return 0;
 }
@@ -194,7 +246,7 @@ static int smooth(const struct stage_env *env, struct flicker *f, struct err *er
                     (SMOOTH_SIGMA * sqrt(2 * M_PI)));
     }
     s.rows =
-        mem_alloc(threads * ((size_t)f->nx + 2 * SMOOTH_REACH), sizeof *s.rows, err);
+        mem_alloc(threads * 2 * ((size_t)f->nx + SMOOTH_REACH), sizeof *s.rows, err);
     if (!s.rows) {
         return ERR_NOMEM;
     }
@@ -211,14 +263,13 @@ static int scratch_new(struct loop *l, size_t threads, struct err *err)
     l->scratch = mem_calloc(threads, sizeof *l->scratch, err);
     for (size_t i = 0; l->scratch && i < threads; i++) {
         struct scratch *s = &l->scratch[i];
-        s->line = mem_alloc(4 * n, sizeof *s->line, err);
+        s->block = mem_alloc((LINES + 3) * (n + PAD), sizeof *s->block, err);
         s->half = mem_alloc(n / 2 + 1, sizeof *s->half, err);
-        s->mask = mem_alloc(2 * n, 1, err);
-        if (!s->line || !s->half || !s->mask) {
+        s->masks = mem_alloc((LINES + 2) * (n + PAD), 1, err);
+        if (!s->block || !s->half || !s->masks) {
             return ERR_NOMEM;
         }
-        s->before = s->mask + n;
-        s->weight = s->line + n;
+        s->weight = s->block + LINES * (n + PAD);
         s->series = s->weight + n;
         s->values = s->series + n;
     }
@@ -229,9 +280,9 @@ static void scratch_free(struct loop *l, size_t threads)
 {
     for (size_t i = 0; l->scratch && i < threads; i++) {
         l->f->n_plain += l->scratch[i].n_plain;
-        free(l->scratch[i].line);
+        free(l->scratch[i].block);
         free(l->scratch[i].half);
-        free(l->scratch[i].mask);
+        free(l->scratch[i].masks);
     }
     free(l->scratch);
 }

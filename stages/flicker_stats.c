@@ -7,7 +7,7 @@
 #include "common/base/mem.h"
 
 enum {
-    INNER = 4096,     /* bins between the ends, */
+    INNER = 1024,     /* bins between the ends, */
     BINS = INNER + 2, /* and what lies beyond them */
     PIECES = 8,       /* of the image, in parallel */
     SAMPLE = 16384,   /* pixels that tell where the bins lie */
@@ -99,25 +99,28 @@ static int sum_piece(size_t piece, int thread, void *arg, struct err *err)
     (void)thread;
     (void)err;
     for (size_t b = piece; b < BINS; b += PIECES) {
-        struct bin sums = {0};
-        add(s, s->values + s->bins[b].first, s->bins[b + 1].first - s->bins[b].first,
-            -INFINITY, INFINITY, &sums);
-        s->bins[b].sum = sums.sum;
-        s->bins[b].square = sums.square;
+        double sum = 0, square = 0;
+        for (size_t i = s->bins[b].first; i < s->bins[b + 1].first; i++) {
+            const double d = (double)s->values[i] - s->origin;
+            sum += d;
+            square += d * d;
+        }
+        s->bins[b].sum = sum;
+        s->bins[b].square = square;
     }
     return 0;
 }
 
 /* The bins span the median and some widths of the lower half, which sources do not
  * touch. */
-static void place_bins(struct filling *f, size_t used)
+static void place_bins(struct filling *f)
 {
     struct flicker_stats *s = f->s;
-    const size_t step = used / SAMPLE + 1;
-    size_t n = 0, seen = 0;
-    for (size_t i = 0; i < f->n; i++) {
-        if (f->mask[i] && seen++ % step == 0) {
-            s->values[n++] = f->image[i];
+    size_t n = 0;
+    for (size_t step = f->n / SAMPLE + 1; n == 0; step = step / 16 + 1) {
+        for (size_t i = 0; i < f->n && n < SAMPLE; i += step) {
+            s->values[n] = f->image[i];
+            n += f->mask[i];
         }
     }
     robust_sort(s->values, s->scratch, n);
@@ -161,13 +164,13 @@ int flicker_stats_new(const struct stage_env *env, const float *image,
     for (size_t i = 0; i < n; i++) {
         s->n += mask[i];
     }
-    const size_t room = s->n > SAMPLE ? s->n : SAMPLE;
+    const size_t room = (s->n > SAMPLE ? s->n : SAMPLE) + 1;
     s->values = mem_alloc(room, sizeof *s->values, err);
     s->scratch = mem_alloc(room, sizeof *s->scratch, err);
     f.at = mem_calloc(PIECES, sizeof *f.at, err);
     int code = s->values && s->scratch && f.at ? 0 : ERR_NOMEM;
     if (!code && s->n > 0) {
-        place_bins(&f, s->n);
+        place_bins(&f);
         code = fill(env, &f, err);
     }
     free(f.at);

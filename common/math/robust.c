@@ -3,34 +3,55 @@
 #include <math.h>
 #include <string.h>
 
+/*
+ * Move the values below `pivot`, or also those equal to it, to the front of v[lo..hi];
+ * returns where the others begin. Without a branch on the values, which no processor
+ * can foretell.
+ */
+static size_t below(float *v, size_t lo, size_t hi, float pivot)
+{
+    size_t end = lo;
+    for (size_t i = lo; i <= hi; i++) {
+        const float t = v[i];
+        v[i] = v[end];
+        v[end] = t;
+        end += t < pivot;
+    }
+    return end;
+}
+
+static size_t not_above(float *v, size_t lo, size_t hi, float pivot)
+{
+    size_t end = lo;
+    for (size_t i = lo; i <= hi; i++) {
+        const float t = v[i];
+        v[i] = v[end];
+        v[end] = t;
+        end += t <= pivot;
+    }
+    return end;
+}
+
 float robust_select(float *values, size_t n, size_t k)
 {
     size_t lo = 0, hi = n - 1;
     while (lo < hi) {
         /* Median of three keeps sorted and constant input linear. */
-        float a = values[lo], b = values[lo + (hi - lo) / 2], c = values[hi];
-        float pivot =
+        const float a = values[lo], b = values[lo + (hi - lo) / 2], c = values[hi];
+        const float pivot =
             a < b ? (b < c ? b : (a < c ? c : a)) : (a < c ? a : (b < c ? c : b));
-        size_t i = lo, j = hi;
-        for (;;) {
-            while (values[i] < pivot) {
-                i++;
-            }
-            while (values[j] > pivot) {
-                j--;
-            }
-            if (i >= j) {
-                break;
-            }
-            float t = values[i];
-            values[i++] = values[j];
-            values[j--] = t;
+        size_t end = below(values, lo, hi, pivot);
+        if (k < end) {
+            hi = end - 1;
+            continue;
         }
-        if (k <= j) {
-            hi = j;
-        } else {
-            lo = j + 1;
+        if (end == lo) { /* the pivot is the least: all of its kind go */
+            end = not_above(values, lo, hi, pivot);
+            if (k < end) {
+                return pivot;
+            }
         }
+        lo = end;
     }
     return values[k];
 }
