@@ -21,22 +21,39 @@ bool planner_is_reduced(const struct queue_member *m)
     return m->science || m->background;
 }
 
+/* Does a word of a target say so: "sky", "sky2", "targetsky"? */
+static bool word_says_blank(const char *word)
+{
+    static const char *const whole[] = {"bgd", "bkgd",     "blank", "empty",
+                                        "off", "offscene", "offset"};
+    static const char *const ends[] = {"sky", "bkg", "background"};
+    size_t n = strlen(word);
+    while (n > 0 && word[n - 1] >= '0' && word[n - 1] <= '9') {
+        n--;
+    }
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+        if (strlen(whole[i]) == n && !strncmp(word, whole[i], n)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t k = strlen(ends[i]);
+        if (k <= n && !strncmp(word + n - k, ends[i], k)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool planner_says_blank(const char *target)
 {
-    static const char *const words[] = {"sky",        "bkg",   "bkgd", "bgd",
-                                        "background", "blank", "off",  "offscene",
-                                        "empty",      "offset"};
     char slug[80], *save = NULL;
     if (path_slug(target, slug, sizeof slug) == 0) {
         return false;
     }
     for (char *w = strtok_r(slug, "-", &save); w; w = strtok_r(NULL, "-", &save)) {
-        for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-            size_t n = strlen(words[i]); /* "sky2" is one, "skyrocket" none */
-            if (!strncmp(w, words[i], n) &&
-                strspn(w + n, "0123456789") == strlen(w + n)) {
-                return true;
-            }
+        if (word_says_blank(w)) {
+            return true;
         }
     }
     return false;
@@ -128,24 +145,6 @@ static void choose_nods(const struct queue_group *g, const struct queue_member *
     list_order(&ret->nods);
 }
 
-static bool is_linked(const struct queue_group *g, const struct queue_neighbour *n)
-{
-    return n->background && !strcmp(n->program, g->program);
-}
-
-static void choose_linked(const struct queue_group *g, const struct queue_member *m,
-                          struct choice *ret)
-{
-    for (size_t i = 0; i < g->n_neighbours; i++) {
-        const struct queue_neighbour *n = &g->neighbours[i];
-        if (is_linked(g, n) && !strcmp(n->detector, m->detector) &&
-            same_wheel(m, n->xtilt, n->ytilt)) {
-            list_add(&ret->skies, i, days_between(m->expstart, n->expstart));
-        }
-    }
-    list_order(&ret->skies);
-}
-
 /* Degrees between two directions (haversine). */
 static double separation(double ra, double dec, double ra2, double dec2)
 {
@@ -155,25 +154,37 @@ static double separation(double ra, double dec, double ra2, double dec2)
     return 2 * asin(sqrt(h < 1 ? h : 1)) / rad;
 }
 
+/* A dedicated background of the program. */
+static bool is_linked(const struct queue_group *g, const struct queue_member *m,
+                      const struct queue_neighbour *n)
+{
+    return n->background && !strcmp(n->program, g->program) &&
+           same_wheel(m, n->xtilt, n->ytilt);
+}
+
+/* Blank sky elsewhere; for what is no sky itself. */
 static bool is_off_scene(const struct queue_group *g, const struct queue_member *m,
                          const struct queue_neighbour *n)
 {
     bool elsewhere = strcmp(n->program, g->program) ||
                      (!n->background && strcmp(n->observation, g->observation));
-    return !n->imprint && elsewhere && !strcmp(n->detector, m->detector) &&
-           !isnan(n->xtilt) && !isnan(m->xtilt) && same_wheel(m, n->xtilt, n->ytilt) &&
+    return !n->imprint && elsewhere && !m->blank && !isnan(n->xtilt) &&
+           !isnan(m->xtilt) && same_wheel(m, n->xtilt, n->ytilt) &&
            !isnan(n->expstart) && !isnan(m->expstart);
 }
 
-/* The observation of the nearest one, whole. */
-static void choose_off_scene(const struct queue_group *g, const struct queue_member *m,
-                             struct choice *ret)
+/* Of the neighbours that are wanted, the observation of the nearest one, whole. */
+static void choose_skies(const struct queue_group *g, const struct queue_member *m,
+                         bool (*wanted)(const struct queue_group *,
+                                        const struct queue_member *,
+                                        const struct queue_neighbour *),
+                         struct choice *ret)
 {
     const struct queue_neighbour *best = NULL;
     double least = 0;
-    for (size_t i = 0; i < g->n_neighbours && m->science && !m->blank; i++) {
+    for (size_t i = 0; i < g->n_neighbours && m->science; i++) {
         const struct queue_neighbour *n = &g->neighbours[i];
-        if (is_off_scene(g, m, n)) {
+        if (!strcmp(n->detector, m->detector) && wanted(g, m, n)) {
             double days = days_between(m->expstart, n->expstart);
             double degrees = separation(m->ra, m->dec, n->ra, n->dec);
             double distance = planner_distance(days, degrees);
@@ -187,12 +198,13 @@ static void choose_off_scene(const struct queue_group *g, const struct queue_mem
     }
     for (size_t i = 0; i < g->n_neighbours && best; i++) {
         const struct queue_neighbour *n = &g->neighbours[i];
-        if (is_off_scene(g, m, n) && !strcmp(n->program, best->program) &&
+        if (!strcmp(n->detector, m->detector) && wanted(g, m, n) &&
+            !strcmp(n->program, best->program) &&
             !strcmp(n->observation, best->observation)) {
             list_add(&ret->skies, i, days_between(m->expstart, n->expstart));
         }
     }
-    ret->off_scene = best != NULL;
+    ret->off_scene = best && wanted == is_off_scene;
     list_order(&ret->skies);
 }
 
@@ -237,9 +249,9 @@ static void choose_backgrounds(const struct queue_group *g,
         choose_nods(g, m, ret);
     }
     if (m->science && !ret->nods.n && rules->backgrounds && rules->linked) {
-        choose_linked(g, m, ret);
+        choose_skies(g, m, is_linked, ret);
         if (!ret->skies.n && rules->off_scene) {
-            choose_off_scene(g, m, ret);
+            choose_skies(g, m, is_off_scene, ret);
         }
     }
 }
@@ -486,7 +498,7 @@ void planner_offer(const struct queue_group *g, const struct plan_rules *rules,
         }
         choose_backgrounds(g, m, rules, &c);
         if (!c.nods.n && !c.skies.n) {
-            choose_off_scene(g, m, &c);
+            choose_skies(g, m, is_off_scene, &c);
             offered = c.skies.n && !n ? c : offered;
             n += c.skies.n > 0;
         }

@@ -10,10 +10,11 @@
  * All come through the same disperser and filter, on the same detector. Chosen are:
  *   imprint     every leakage exposure of the observation; if it has none, of the program;
  *               and those of the observations of its backgrounds. The stage matches them.
- *   background  the other positions of a nod pattern; else the dedicated backgrounds of the
- *               program; else, where the rules say so, the observation of blank sky that
- *               nothing links to the target, the nearest in time and on the sky. The
- *               grating wheel stands as for the exposure (peer's tolerance).
+ *   background  the other positions of a nod pattern; else of the program's observations
+ *               of dedicated backgrounds the nearest in time and on the sky; else, where
+ *               the rules say so, the nearest observation of blank sky that nothing links
+ *               to the target. The grating wheel stands as for the exposure (peer's
+ *               tolerance).
  * A dedicated background gets leakage exposures only.
  *
  * A spec2 goes once nothing has come to its group or its program's backgrounds for
@@ -36,8 +37,8 @@ bool planner_is_reduced(const struct queue_member *m); /* has a spec2 of its own
 /* Is a target's name that of empty sky ("SKY", "BKG", "blank field", ...)? */
 bool planner_says_blank(const char *target);
 
-/* The order in which off-scene backgrounds are preferred: days / 10 and degrees / 2, added
- * in quadrature. NaN if a time is not known. */
+/* The order in which backgrounds are preferred: days / 10 and degrees / 2, added
+ * in quadrature. */
 double planner_distance(double days, double degrees);
 
 /* When something last came that concerns a group's spec2 jobs. Cost: O(n). */

@@ -165,8 +165,10 @@ static struct queue_plan look(int64_t e)
 START_TEST(test_companions_names_of_blank_sky)
 {
     static const char *const yes[] = {"SKY",         "NGC 1068 BKG", "sky2",
-                                      "Blank-Field", "background_1", "M31-OFF"};
-    static const char *const no[] = {"", "SKYROCKET", "NGC 1068", "OFFA", "HUSKY"};
+                                      "Blank-Field", "background_1", "M31-OFF",
+                                      "SIMSKY",      "NGC1068BKG2"};
+    static const char *const no[] = {"",     "SKYROCKET", "NGC 1068",
+                                     "OFFA", "3C 273",    "7"};
     for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
         ck_assert_msg(planner_says_blank(yes[i]), "%s", yes[i]);
     }
@@ -221,6 +223,24 @@ START_TEST(test_companions_dedicated_backgrounds_of_the_same_wheel_position)
     int64_t b = arrive("001", 2, "science");
     settle();
     ck_assert_str_eq(reads(b), "imprint 7");
+}
+END_TEST
+
+/* A program of several targets: each has its own. */
+START_TEST(test_companions_dedicated_backgrounds_of_the_nearest_observation)
+{
+    struct queue_exposure far = exposure("003", 1, "background");
+    far.dec += 5;
+    int64_t a = arrive("001", 1, "science"), there = accept(far);
+    arrive("002", 1, "background"); /* 3 */
+    arrive("002", 2, "background"); /* 4 */
+    struct queue_exposure e = exposure("004", 1, "science");
+    e.dec += 5.1;
+    int64_t b = accept(e);
+    settle();
+    ck_assert_int_eq(there, 2);
+    ck_assert_str_eq(reads(a), "background 3, background 4");
+    ck_assert_str_eq(reads(b), "background 2");
 }
 END_TEST
 
@@ -533,6 +553,7 @@ int main(void)
     tcase_add_test(t, test_companions_names_of_blank_sky);
     tcase_add_test(t, test_companions_imprints_of_the_observation_else_of_the_program);
     tcase_add_test(t, test_companions_dedicated_backgrounds_of_the_same_wheel_position);
+    tcase_add_test(t, test_companions_dedicated_backgrounds_of_the_nearest_observation);
     tcase_add_test(t, test_companions_nods_are_backgrounds_of_one_another);
     tcase_add_test(t, test_companions_off_scene_is_offered_and_used_if_told);
     tcase_add_test(t, test_companions_wait_for_quiet);

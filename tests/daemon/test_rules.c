@@ -1,6 +1,7 @@
 #include "daemon/rules.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/work.h"
@@ -95,11 +96,12 @@ START_TEST(test_rules_other_ones_plan_anew)
 }
 END_TEST
 
-/* What the daemon is shipped with is what its recipes take. */
+/* What the daemon is shipped with is what its recipes take, and what the manual says. */
 START_TEST(test_rules_shipped_settings_are_valid)
 {
     static const char *const names[] = {"spec2", "spec3"};
     char *json = support_read_file("config/ifud.json", NULL);
+    char *manual = support_read_file("docs/operator.md", NULL);
     take(json);
     free(json);
     for (int k = 0; k < 2; k++) {
@@ -109,11 +111,17 @@ START_TEST(test_rules_shipped_settings_are_valid)
         support_ok(work_settings(config, names[k], &job, &err), &err);
         for (size_t i = 0; i < job.n_settings; i++) {
             const struct job_setting *set = &job.settings[i];
+            char row[200];
             support_ok(recipe_set(s, set->stage, set->name, set->value, &err), &err);
+            snprintf(row, sizeof row, "| `%s.%s=%s` |", set->stage, set->name,
+                     set->value);
+            ck_assert_msg(strstr(manual, row) != NULL, "no row %s", row);
         }
+        ck_assert_int_eq(job.n_settings > 0, k == 0);
         job_done(&job);
         recipe_settings_free(s);
     }
+    free(manual);
 }
 END_TEST
 
