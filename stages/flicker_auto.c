@@ -8,7 +8,7 @@
 #include "common/data/dq.h"
 #include "common/math/robust.h"
 
-#define MARGIN 2       /* rows beside a slice that are never background */
+#define MARGIN 1       /* rows beside a slice that are never background */
 #define MIDDLE 8       /* rows from a slice at which its light has ended, if it does */
 #define REACH 10       /* rows over which distances to slices matter */
 #define THRESHOLD 4.0F /* sigma */

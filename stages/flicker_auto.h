@@ -11,7 +11,7 @@
  * Not in the peer. Test: tests/stages/test_flicker_auto.c
  *
  * Narrow f->mask, which flicker_mask_start has begun with the science regions left out.
- * Flagged DO_NOT_USE and the rows beside the slices go; then at five scales, from one
+ * Flagged DO_NOT_USE and the rows next to slices go; then at five scales, from one
  * pixel to 513 along x, means that stand 4 sigma above the column's level, with two rows
  * more on both sides. A column keeps at least 1/16 of its rows if it had as many, those
  * with the least light. Light too wide to be masked is set aside: taken off f->image.

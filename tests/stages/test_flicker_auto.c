@@ -193,18 +193,18 @@ START_TEST(test_flicker_auto_loses_no_flux)
     static const double sigmas[] = {0.1, 0.3, 1, 3, 30};
     for (size_t k = 0; k < sizeof sigmas / sizeof *sigmas; k++) {
         check_loss(FIT, sigmas[k]);
-        check_loss(FIT ";fit_method=fft", sigmas[k]);
+        check_loss(FIT ";fit_method=gp", sigmas[k]);
     }
 }
 END_TEST
 
 /* With leakage (two bright traces through slices and gaps, wide light) the noise left in
  * the slices is within 2 % of what is left without it; with the slices alone masked it
- * is not, for fft follows the wide light. */
+ * is not, for the fit follows the wide light. */
 START_TEST(test_flicker_auto_leakage_does_no_harm)
 {
-    const char *const params[2] = {FIT ";fit_method=fft",
-                                   "mask_science_regions=true;fit_method=fft"};
+    const char *const params[2] = {FIT ";fit_method=gp",
+                                   "mask_science_regions=true;fit_method=gp"};
     double ratio[2];
     for (int k = 0; k < 2; k++) {
         struct exposure *plain = noise(), *leak = noise(), *light = noise();
