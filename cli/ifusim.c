@@ -35,6 +35,9 @@ static const struct param options[] = {
      false},
     {"dither", PARAM_INT, "0", 0, 64, NULL, "", "only this position; 0: all of them",
      false},
+    {"nod", PARAM_REAL, "0", 0, 2, NULL, "arcsec",
+     "dithers are nods: the corners of a square of twice this edge; 0: small dithers",
+     false},
     {"ra", PARAM_REAL, "150.1163", 0, 360, NULL, "deg", "right ascension of the field",
      false},
     {"dec", PARAM_REAL, "2.2058", -89, 89, NULL, "deg", "declination of the field",
@@ -215,11 +218,17 @@ static int fill(const struct params *p, struct simulation *sim, struct err *err)
     return code;
 }
 
-/* Half a slice and half a pixel off at each step; further positions wind outwards. */
-static void dither_offset(int i, double *east, double *north)
+/* Half a slice and half a pixel off at each step; further positions wind outwards. Nods are
+ * the corners of a square. */
+static void dither_offset(int i, double nod, double *east, double *north)
 {
     static const double four[4][2] = {
         {0, 0}, {0.25, 0.15}, {-0.15, 0.25}, {-0.25, -0.2}};
+    if (nod > 0) {
+        *east = i & 1 ? nod : -nod;
+        *north = i & 2 ? nod : -nod;
+        return;
+    }
     if (i < 4) {
         *east = four[i][0];
         *north = four[i][1];
@@ -253,7 +262,8 @@ static int simulate_all(const struct params *p, struct simulation *sim,
             sim->dither = k;
             sim->detector = detectors[d];
             sim->noise.seed = (uint64_t)(seed * 1000 + 10 * k + d);
-            dither_offset(k - 1, &sim->dither_east, &sim->dither_north);
+            dither_offset(k - 1, params_real(p, "nod"), &sim->dither_east,
+                          &sim->dither_north);
             if (sim->is_background) {
                 sim->dither_east += 120;
                 sim->dither_north += 60;

@@ -31,6 +31,7 @@
 
 /* What each exposure has subtracted. */
 struct master {
+    struct stage_env env; /* for what is said when an exposure is opened */
     struct interp value, error;
     char name[256]; /* for MASTERBG */
     bool propagate;
@@ -68,11 +69,64 @@ static const float *ratio_planes(const struct exposure *e, const float **ret_poi
     return point && e->pathloss_ps ? e->pathloss_un : NULL;
 }
 
+/* Pixels in slices, and those of them that the spectrum does not reach. */
+struct reach {
+    size_t n, missed;
+    double low, high; /* wavelengths of the exposure, um */
+};
+
+static int say_reach(const struct master *m, const struct exposure *e,
+                     const struct reach *r, struct err *err)
+{
+    if (r->n && r->missed == r->n) {
+        return err_set(err, ERR_PARAM,
+                       "master_background: %s reaches from %.4f to %.4f um, none of it "
+                       "in %s (%.4f to %.4f um)",
+                       m->name, low_of(m), high_of(m), e->meta.filename, r->low,
+                       r->high);
+    }
+    if (r->missed) {
+        stage_warn(
+            &m->env,
+            "%s reaches from %.4f to %.4f um, %s from %.4f to %.4f um: nothing is "
+            "subtracted from %.2g %% of its pixels",
+            m->name, low_of(m), high_of(m), e->meta.filename, r->low, r->high,
+            100 * (double)r->missed / (double)r->n);
+    }
+    return 0;
+}
+
+static int subtract(const struct master *m, struct exposure *e, struct err *err)
+{
+    const size_t n = exposure_pixels(e);
+    const float *point, *uniform = ratio_planes(e, &point);
+    struct reach r = {0, 0, INFINITY, -INFINITY};
+    size_t hint = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double um = e->wavelength[i];
+        if (isnan(um)) {
+            continue;
+        }
+        float sky = (float)interp_at(&m->value, um, 0, 0, &hint);
+        sky *= uniform ? uniform[i] / point[i] : 1;
+        e->sci[i] -= sky;
+        r.n++;
+        r.missed += um < low_of(m) || um > high_of(m);
+        r.low = fmin(r.low, um);
+        r.high = fmax(r.high, um);
+    }
+    if (!uniform && !strcasecmp(e->meta.source_type, "POINT")) {
+        stage_warn(&m->env,
+                   "%s is of a point source without path loss: the background is not "
+                   "corrected for it either",
+                   e->meta.filename);
+    }
+    return say_reach(m, e, &r, err);
+}
+
 static int correct(void *user, struct exposure *e, bool pixels, struct err *err)
 {
     const struct master *m = user;
-    const float *point, *uniform = ratio_planes(e, &point);
-    size_t hint = 0;
     int code = write_keywords(m, &e->primary, err);
     if (code || !pixels) {
         return code;
@@ -83,15 +137,7 @@ static int correct(void *user, struct exposure *e, bool pixels, struct err *err)
                        "writes",
                        e->meta.filename);
     }
-    const size_t n = exposure_pixels(e);
-    for (size_t i = 0; i < n; i++) {
-        if (!isnan(e->wavelength[i])) {
-            float sky = (float)interp_at(&m->value, e->wavelength[i], 0, 0, &hint);
-            sky *= uniform ? uniform[i] / point[i] : 1;
-            e->sci[i] -= sky;
-        }
-    }
-    return 0;
+    return subtract(m, e, err);
 }
 
 static double common_error(const void *user, double um)
@@ -119,47 +165,8 @@ static bool is_complete(const struct header *h, const char *keyword)
     return header_get_string(h, keyword, &status) && !strcasecmp(status, "COMPLETE");
 }
 
-/* How much of an exposure the spectrum reaches, by WAVSTART and WAVEND (metres). */
-static int check_reach(const struct stage_env *env, const struct master *m,
-                       const struct exposure *e, struct err *err)
-{
-    double low, high;
-    if (!header_get_real(&e->science, "WAVSTART", &low) ||
-        !header_get_real(&e->science, "WAVEND", &high)) {
-        return 0;
-    }
-    low *= 1e6;
-    high *= 1e6;
-    if (high < low_of(m) || low > high_of(m)) {
-        return err_set(
-            err, ERR_PARAM,
-            "%s reaches from %.4f to %.4f um, none of it in %s (%.4f to %.4f "
-            "um)",
-            m->name, low_of(m), high_of(m), e->meta.filename, low, high);
-    }
-    /* Exposures have margins beyond the nominal range, which no cube shows. */
-    const double margin = 0.01 * (high - low);
-    if (low_of(m) > low + margin || high_of(m) < high - margin) {
-        stage_warn(
-            env,
-            "%s reaches from %.4f to %.4f um, %s from %.4f to %.4f um: nothing is "
-            "subtracted where it does not reach",
-            m->name, low_of(m), high_of(m), e->meta.filename, low, high);
-    }
-    if (!strcasecmp(e->meta.source_type, "POINT") &&
-        !is_complete(&e->primary, "S_PTHLOS")) {
-        stage_warn(env,
-                   "%s is of a point source without path loss correction: the "
-                   "background is not corrected for it either",
-                   e->meta.filename);
-    }
-    return 0;
-}
-
-/* Look at every exposure's headers. m may be NULL; *ret: from how many exposures a
- * background was subtracted before. */
-static int look(const struct stage_env *env, struct dataset *data,
-                const struct master *m, size_t *ret, struct err *err)
+/* From how many exposures a background was subtracted before, by their headers. */
+static int look(struct dataset *data, size_t *ret, struct err *err)
 {
     const size_t n = dataset_n(data);
     *ret = 0;
@@ -171,11 +178,7 @@ static int look(const struct stage_env *env, struct dataset *data,
         }
         *ret += is_complete(&e->primary, "S_BKDSUB") ||
                 is_complete(&e->primary, "S_MSBSUB");
-        code = m ? check_reach(env, m, e, err) : 0;
         dataset_close(data, i, e);
-        if (code) {
-            return code;
-        }
     }
     return 0;
 }
@@ -186,7 +189,7 @@ static int is_twice(const struct stage_env *env, const struct params *params,
 {
     size_t before;
     const size_t n = dataset_n(data);
-    int code = look(env, data, NULL, &before, err);
+    int code = look(data, &before, err);
     *ret = before && !params_bool(params, "force_subtract");
     if (!code && *ret) {
         stage_warn(env,
@@ -250,13 +253,15 @@ static int make_spectrum(const struct stage_env *env, const struct params *param
     return 0;
 }
 
-static int make_master(const struct params *params, const struct spectrum *s,
-                       const char *name, struct master **ret, struct err *err)
+static int make_master(const struct stage_env *env, const struct params *params,
+                       const struct spectrum *s, const char *name, struct master **ret,
+                       struct err *err)
 {
     struct master *m = mem_calloc(1, sizeof *m, err);
     if (!m) {
         return ERR_NOMEM;
     }
+    m->env = *env;
     strcpy(m->name, name);
     m->propagate = params_bool(params, "propagate_errors");
     int code = interp_init(&m->value, s->n, s->wavelength, s->surf_bright, err);
@@ -274,7 +279,6 @@ static int run(const struct stage_env *env, const struct params *params,
 {
     struct spectrum *s = NULL;
     struct master *m = NULL;
-    size_t before;
     char name[256] = "";
     bool twice = false;
     if (!data->n_background_spectra && params_is_none(params, "user_background")) {
@@ -290,8 +294,7 @@ static int run(const struct stage_env *env, const struct params *params,
         return code;
     }
     code = make_spectrum(env, params, data, &s, name, err);
-    code = code ? code : make_master(params, s, name, &m, err);
-    code = code ? code : look(env, data, m, &before, err);
+    code = code ? code : make_master(env, params, s, name, &m, err);
     if (!code) {
         stage_note(env, "%s, %.4f to %.4f um, is subtracted from %zu exposures", name,
                    low_of(m), high_of(m), dataset_n(data));

@@ -71,7 +71,7 @@ int sim_fill_headers(const struct simulation *sim, int whole, struct exposure *e
         {PRIMARY, "READPATT", "NRSIRS2RAPID"},
         {PRIMARY, "SUBARRAY", "FULL"},
         {PRIMARY, "PATTTYPE", sim->n_dithers > 1 ? "CYCLING" : "NONE"},
-        {SCIENCE, "SRCTYPE", "POINT"},
+        {SCIENCE, "SRCTYPE", sim->scene.source_mjy > 0 ? "POINT" : "EXTENDED"},
         {SCIENCE, "BUNIT", "DN/s"},
     };
     double cos_dec = cos(sim->dec * M_PI / 180);
