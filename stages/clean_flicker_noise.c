@@ -84,6 +84,8 @@ static int fit(const struct stage_env *env, const struct params *params,
         return is_full ? flicker_fft(env, f, err) : flicker_window(env, f, err);
     }
     if (is_gp(params)) {
+        f->covariance_file = params_string(params, "gp_covariance_file");
+        f->save_covariance = params_bool(params, "save_covariance");
         return flicker_gp(env, f, err);
     }
     bool by_channel = params_bool(params, "fit_by_channel");
@@ -308,6 +310,13 @@ static const struct param table[] = {
      false},
     {"guard", PARAM_BOOL, "false", 0, 0, NULL, "",
      "Not in the peer: leave an exposure as it is where cleaning would do harm", false},
+    {"gp_covariance_file", PARAM_STRING, "none", 0, 0, NULL, "file",
+     "With gp: take the noise's covariance from this file, not from the exposure",
+     true},
+    {"save_covariance", PARAM_BOOL, "false", 0, 0, NULL, "",
+     "With gp: write the exposure's covariance, as gp_covariance_file takes it, as "
+     "<name>_covariance.fits",
+     false},
     {"save_mask", PARAM_BOOL, "false", 0, 0, NULL, "",
      "Write the mask of background pixels, as user_mask takes it, as <name>_mask.fits",
      false},

@@ -24,7 +24,9 @@ struct flicker {
     float *model;    /* and NULL, or its plane, in place of the level */
     float *noise;    /* made by a method: the noise of `image`, to be subtracted */
     float *variance; /* NULL, or the noise's variance, made (mem_alloc) by a method */
-    size_t n_plain;  /* fft: lines with too few pixels for all vectors */
+    const char *covariance_file; /* gp: NULL, or where to take the covariance from */
+    bool save_covariance;        /* gp: hand the covariance to the runner */
+    size_t n_plain;              /* fft: lines with too few pixels for all vectors */
 };
 
 /* ---- flicker_level.c: what stands out of the background ---- */

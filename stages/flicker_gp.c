@@ -59,15 +59,33 @@ static int weigh(struct fit *fit, struct err *err)
     return gp_readout_gather(fit->env, &fit->readout, f->noise, fit->weight, err);
 }
 
-/* The covariance, from the data in y. */
+/*
+ * The covariance, from the data in y; or from the file, but for the white noise, which
+ * light adds to.
+ */
 static int find_covariance(struct fit *fit, struct err *err)
 {
-    struct gp_covariance *cov = &fit->covariance;
-    int code = gather(fit, true, fit->y, err);
+    struct gp_covariance *cov = &fit->covariance, given;
+    const char *path = fit->f.covariance_file;
+    int code = path ? gp_covariance_read(path, &given, err) : 0;
+    code = code ? code : gather(fit, true, fit->y, err);
     code = code ? code : gather(fit, false, fit->weight, err);
     code = code ? code
                 : gp_covariance_estimate(fit->env, &fit->readout, fit->fft, fit->y,
                                          fit->weight, cov, err);
+    if (!code && fit->f.save_covariance) {
+        code = gp_covariance_keep(fit->env, fit->f.exposure, cov, err);
+    }
+    if (!code && path) {
+        const double ratio = cov->n_nodes ? cov->within[0] / given.within[0] : 1;
+        if (ratio < 0.25 || ratio > 4) {
+            stage_warn(fit->env,
+                       "%s: its 1/f noise has %.2g times the variance of that in %s",
+                       fit->f.exposure->meta.filename, ratio, path);
+        }
+        given.white = cov->n_nodes ? cov->white : given.white;
+        *cov = given;
+    }
     const double least = code ? 0 : (double)LEAST_WHITE * cov->within[0];
     cov->white = cov->white > least ? cov->white : least;
     return code;

@@ -83,6 +83,17 @@ int gp_covariance_spectra(const struct gp_covariance *c, const struct gp_readout
                           const struct fft *fft, float *differences, float *mean,
                           struct err *err);
 
+/* ---- flicker_gp_file.c: a covariance in a file ---- */
+
+/*
+ * Hand the covariance to the runner as <product>_covariance.fits: SCI has a column for each
+ * lag, and rows of the lags (samples), within and between; the primary header GPWHITE.
+ */
+int gp_covariance_keep(const struct stage_env *env, const struct exposure *of,
+                       const struct gp_covariance *cov, struct err *err);
+/* Read such a file. ERR_PARAM says what is wrong with it. */
+int gp_covariance_read(const char *path, struct gp_covariance *ret, struct err *err);
+
 /* ---- flicker_gp_solve.c: the estimate ---- */
 
 /* What is known but the data. Borrowed. */

@@ -9,6 +9,7 @@
 #define BIN 1.08         /* ratio of the ends of a bin of lags */
 #define LEAST_PAIRS 1000 /* of a bin that counts */
 #define SPECTRUM_BIN 1.2 /* ratio of the ends of a bin of frequencies */
+#define FLAT 8           /* the first frequency that counts by itself */
 #define LEAST 1e-3       /* of a spectrum, as a share of the white noise */
 #define BLOCK 8192       /* frequencies of one piece */
 
@@ -170,22 +171,26 @@ static void fill(const struct gp_covariance *c, double share, size_t n, float *s
     }
 }
 
-/* Means over bins of frequency, joined by lines; at least `floor`. */
+/*
+ * Means over bins of frequency, joined by lines; a mean that is not positive is taken from
+ * the bin before it, falling as 1/f. The lowest frequencies, of which there are few, are one
+ * bin, and flat.
+ */
 static void smooth(const float complex *half, size_t m, double floor, float *spectrum)
 {
-    double last_at = 1, last = 0;
-    size_t k = 1;
-    spectrum[0] = fmaxf(crealf(half[0]), (float)floor);
+    double last_at = 0, last = 0;
+    size_t k = 0;
     for (size_t first = 1, end; first < m; first = end) {
         end = (size_t)ceil((double)first * SPECTRUM_BIN);
-        end = end > first ? end : first + 1;
+        end = end > FLAT ? end : FLAT;
         end = end < m ? end : m;
         double sum = 0;
         for (size_t i = first; i < end; i++) {
             sum += (double)crealf(half[i]);
         }
-        const double mean = fmax(sum / (double)(end - first), floor);
         const double at = (double)(first + end - 1) / 2;
+        double mean = sum / (double)(end - first);
+        mean = fmax(mean > 0 ? mean : last * last_at / at, floor);
         const double slope = first > 1 ? (mean - last) / (at - last_at) : 0;
         /* from the middle of the bin before on */
         for (; k < m && (double)k <= at; k++) {
