@@ -167,14 +167,16 @@ int queue_program_queued(struct queue *q, const char *program, size_t limit,
     return code;
 }
 
-int queue_jobs_of_exposure(struct queue *q, int64_t exposure, struct queue_job **ret,
-                           size_t *ret_n, struct err *err)
+int queue_jobs_of_exposure(struct queue *q, int64_t exposure, size_t limit,
+                           struct queue_job **ret, size_t *ret_n, struct err *err)
 {
     sqlite3_stmt *st;
     int code = sql_prepare(q, &st, err,
-                           "SELECT " QUEUE_JOB_COLUMNS " FROM job WHERE exposure = ?"
-                           " ORDER BY id",
-                           "i", exposure);
+                           "SELECT " QUEUE_JOB_COLUMNS " FROM job WHERE id IN"
+                           " (SELECT id FROM job WHERE exposure = ?1 UNION"
+                           " SELECT job FROM companion WHERE exposure = ?1)"
+                           " ORDER BY id LIMIT ?2",
+                           "ii", exposure, (int64_t)limit);
     return code ? code
                 : sql_rows(q, st, sizeof(struct queue_job), queue_read_job, ret, ret_n,
                            err);

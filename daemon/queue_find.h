@@ -26,8 +26,9 @@ int queue_select(struct queue *q, const struct queue_filter *filter, int64_t fro
 /* The newest exposure of a file's name or base name; ERR_INPUT if there is none. */
 int queue_find_exposure(struct queue *q, const char *name, struct queue_exposure *ret,
                         struct err *err);
-int queue_jobs_of_exposure(struct queue *q, int64_t exposure, struct queue_job **ret,
-                           size_t *ret_n, struct err *err);
+/* The jobs that reduce it and those that read it beside their own, at most `limit`. */
+int queue_jobs_of_exposure(struct queue *q, int64_t exposure, size_t limit,
+                           struct queue_job **ret, size_t *ret_n, struct err *err);
 /* The last events of an exposure as a file, oldest first; not those of its jobs. */
 int queue_exposure_events(struct queue *q, int64_t exposure, size_t limit,
                           struct queue_event **ret, size_t *ret_n, struct err *err);

@@ -155,7 +155,7 @@ static json_t *show_exposure(const struct report *r, const struct queue_exposure
     struct queue_job *jobs;
     size_t n;
     json_t *o = exposure_with_history(r, e, err), *names = json_array();
-    if (o && !queue_jobs_of_exposure(r->queue, e->id, &jobs, &n, err)) {
+    if (o && !queue_jobs_of_exposure(r->queue, e->id, MAX_JOBS, &jobs, &n, err)) {
         for (size_t i = 0; i < n; i++) {
             json_array_append_new(names, report_text(jobs[i].name));
         }

@@ -142,7 +142,7 @@ START_TEST(test_queue_find_exposures_and_their_history)
     support_ok(queue_exposure_events(q, e.id, 1, &events, &n, &err), &err);
     ck_assert_uint_eq(n, 1); /* the last one */
     free(events);
-    support_ok(queue_jobs_of_exposure(q, e.id, &jobs, &n, &err), &err);
+    support_ok(queue_jobs_of_exposure(q, e.id, 9, &jobs, &n, &err), &err);
     ck_assert_uint_eq(n, 1);
     ck_assert_int_eq(jobs[0].id, j.id);
     free(jobs);

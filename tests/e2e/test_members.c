@@ -159,6 +159,8 @@ START_TEST(test_members_that_come_later_make_the_next_version)
                "(leakage, the same observation)");
     says(show, "background jw01234002001_02101_00001_nrs1_rate.fits "
                "(dedicated background, observation 002)");
+    says(ctl("show", "jw01234001001_03101_00001_nrs1_rate.fits"),
+         "spec2-jw01234001001_02101_00001_nrs1-3\n"); /* who reads it */
     says(ctl("events", NULL), "background came later: dedicated background");
     says_not(ctl("status", NULL), "without a leakage exposure");
     ck_assert_int_eq(daemon_child_number(&d, "jobs.held"), 0);
@@ -243,6 +245,40 @@ START_TEST(test_members_off_scene_backgrounds_are_offered)
 }
 END_TEST
 
+/* The spectrum of a dedicated background is taken off in spec3, never both. */
+START_TEST(test_members_master_background)
+{
+    static const char group[] = "jw01234-o001_galaxy_nirspec_g395m-f290lp";
+    char science[60], base[120];
+    set_key("\"member_wait_seconds\": ",
+            "0, \"background_stage\": \"master_background\"");
+    set_key("cube_build.scalew=", "0.005\"]"); /* spectra of several rows */
+    daemon_child_start(&d);
+    drop((struct kind){
+        .position = 1, .observation = "002", .target = "FIELD", .background = true});
+    daemon_child_until(&d, "jobs.done", 1);
+    snprintf(science, sizeof science, "%s",
+             drop((struct kind){.position = 1, .total = 1}));
+    daemon_child_until(&d, "jobs.done", 3);
+    ck_assert_str_eq(keyword(science, "S_BKDSUB"), "SKIPPED");
+    snprintf(base, sizeof base, "spec3-%s-1", group);
+    says(ctl("show", base), "background spec2-jw01234002001_02101_00001_nrs1-1 "
+                            "(dedicated background, observation 002)");
+    struct fits_in *f;
+    struct header h = {0};
+    char path[700];
+    const char *value = "";
+    snprintf(path, sizeof path, "%.400s/01234/%s/%s_s3d.fits", d.products, group,
+             group);
+    support_ok(fits_in_open(path, ERR_INPUT, &f, &err), &err);
+    support_ok(fits_in_header(f, 0, &h, &err), &err);
+    header_get_string(&h, "S_MSBSUB", &value);
+    ck_assert_str_eq(value, "COMPLETE");
+    header_done(&h);
+    fits_in_close(f);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("members");
@@ -253,6 +289,7 @@ int main(void)
     tcase_add_test(t, test_members_are_waited_for);
     tcase_add_test(t, test_members_nods);
     tcase_add_test(t, test_members_off_scene_backgrounds_are_offered);
+    tcase_add_test(t, test_members_master_background);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
