@@ -63,6 +63,7 @@ struct survey {
     struct exposure_meta meta; /* of the first exposure */
     double *ra, *dec;          /* four corners per exposure */
     char **backgrounds;        /* what was subtracted (background_record.h) */
+    double (*pointing)[2];     /* RA_REF, DEC_REF */
 };
 
 /* Four corners on the sky: the box in RA and Dec that S_REGION holds, to its nine
@@ -124,6 +125,8 @@ static int survey_one(const struct stage_env *env, struct dataset *data, size_t 
         code = header_blend_add(&s->headers, &e->primary, &e->science, err);
     }
     if (!code) {
+        s->pointing[i][0] = e->meta.ra_ref;
+        s->pointing[i][1] = e->meta.dec_ref;
         s->backgrounds[i] = mem_strdup(background_recorded(&e->primary), err);
         code = s->backgrounds[i] ? 0 : ERR_NOMEM;
     }
@@ -144,7 +147,8 @@ static int set_grid(const struct stage_env *env, const struct params *params,
     s->ra = mem_alloc(4 * n, sizeof *s->ra, err);
     s->dec = mem_alloc(4 * n, sizeof *s->dec, err);
     s->backgrounds = mem_calloc(n, sizeof *s->backgrounds, err);
-    int code = s->ra && s->dec && s->backgrounds ? 0 : ERR_NOMEM;
+    s->pointing = mem_calloc(n, sizeof *s->pointing, err);
+    int code = s->ra && s->dec && s->backgrounds && s->pointing ? 0 : ERR_NOMEM;
     for (size_t i = 0; i < n && !code; i++) {
         code = survey_one(env, data, i, !isnan(request.pa), s, err);
     }
@@ -200,7 +204,7 @@ static void describe(const struct cube_grid *g, struct survey *s, size_t n,
 }
 
 static int add_exposure(const struct stage_env *env, struct dataset *data, size_t i,
-                        struct cube_sums *sums, struct err *err)
+                        size_t partners, struct cube_sums *sums, struct err *err)
 {
     struct exposure *e = NULL;
     struct cube_trace *trace = NULL;
@@ -221,7 +225,8 @@ static int add_exposure(const struct stage_env *env, struct dataset *data, size_
                                env->par, env->cancel, &trace, err);
     }
     if (!code) {
-        code = cube_add_exposure(sums, e, trace, env->par, env->cancel, &used, err);
+        code = cube_add_exposure(sums, e, trace, partners, env->par, env->cancel, &used,
+                                 err);
     }
     if (!code && used == 0) {
         stage_warn(env, "%s has no valid pixel within the cube's wavelengths",
@@ -232,60 +237,56 @@ static int add_exposure(const struct stage_env *env, struct dataset *data, size_
     return code;
 }
 
-/* Is there another exposure from which the same background was taken? */
-static bool has_partner(const struct survey *s, size_t n, size_t i)
+/* Are the errors of their background the same? */
+static bool are_partners(const struct survey *s, size_t i, size_t j)
 {
-    for (size_t j = 0; j < n && s->backgrounds[i][0]; j++) {
-        if (j != i && !strcmp(s->backgrounds[j], s->backgrounds[i])) {
-            return true;
-        }
-    }
-    return false;
+    return i != j && s->backgrounds[i][0] &&
+           !strcmp(s->backgrounds[i], s->backgrounds[j]);
 }
 
-/* Room for the errors that exposures share, where any do. */
-static int expect_shared(const struct survey *s, size_t n, struct cube_sums *sums,
+static size_t partners_of(const struct survey *s, size_t n, size_t i)
+{
+    size_t partners = 0;
+    for (size_t j = 0; j < n; j++) {
+        partners += are_partners(s, i, j);
+    }
+    return partners;
+}
+
+/* Room for the errors that exposures share, where any do, and how far these look from each
+ * other. */
+static int expect_shared(const struct survey *s, size_t n, struct cube *c,
                          struct err *err)
 {
-    const struct cube *c = sums->cube;
     const size_t voxels = (size_t)c->nx * (size_t)c->ny * (size_t)c->nw;
+    size_t pairs = 0;
     for (size_t i = 0; i < n; i++) {
-        if (has_partner(s, n, i)) {
-            sums->shared = mem_calloc(voxels, sizeof *sums->shared, err);
-            sums->cube->var_background =
-                mem_calloc(voxels, sizeof *c->var_background, err);
-            return sums->shared && c->var_background ? 0 : ERR_NOMEM;
+        pairs += partners_of(s, n, i);
+    }
+    if (!pairs) {
+        return 0;
+    }
+    c->var_background = mem_calloc(voxels, sizeof *c->var_background, err);
+    c->pair_arcsec = mem_alloc(pairs, sizeof *c->pair_arcsec, err);
+    if (!c->var_background || !c->pair_arcsec) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++) {
+            if (are_partners(s, i, j)) {
+                const double *a = s->pointing[i], *b = s->pointing[j];
+                const double east =
+                    remainder(a[0] - b[0], 360) * cos(a[1] * M_PI / 180);
+                c->pair_arcsec[c->n_pairs++] = 3600 * hypot(east, a[1] - b[1]);
+            }
         }
     }
     return 0;
 }
 
-/* One after another, those with the same background together. */
-static int add_all(const struct stage_env *env, struct dataset *data,
-                   const struct survey *s, struct cube_sums *sums, struct err *err)
-{
-    const size_t n = dataset_n(data);
-    size_t done = 0;
-    bool *added = mem_calloc(n, sizeof *added, err);
-    int code = added ? 0 : ERR_NOMEM;
-    for (size_t i = 0; i < n && !code; i++) {
-        for (size_t j = i; j < n && !code && !added[i]; j++) {
-            const bool same = !strcmp(s->backgrounds[j], s->backgrounds[i]);
-            if (j != i && !(same && s->backgrounds[i][0])) {
-                continue;
-            }
-            code = add_exposure(env, data, j, sums, err);
-            added[j] = j != i;
-            stage_progress(env, (double)++done / (double)(n + 1));
-        }
-        cube_share(sums);
-    }
-    free(added);
-    return code;
-}
-
 /* An error that all pixels of a wavelength have in common adds to that of each voxel. */
-static int add_common(const struct dataset *data, struct cube *c, struct err *err)
+static int add_common(const struct dataset *data, const struct cube_grid *g,
+                      struct cube *c, struct err *err)
 {
     const size_t area = (size_t)c->nx * (size_t)c->ny;
     if (!data->n_correctors) {
@@ -296,7 +297,7 @@ static int add_common(const struct dataset *data, struct cube *c, struct err *er
         return ERR_NOMEM;
     }
     for (size_t k = 0; k < (size_t)c->nw; k++) {
-        c->common_error[k] = dataset_common_error(data, c->wavelength[k]);
+        c->common_error[k] = dataset_common_error(data, c->wavelength[k], g->dz[k]);
         for (size_t i = k * area; i < (k + 1) * area; i++) {
             c->err[i] = (float)hypot((double)c->err[i], c->common_error[k]);
         }
@@ -327,10 +328,13 @@ static int run(const struct stage_env *env, const struct params *params,
     if (!code) {
         describe(&grid, &s, n, sums.cube);
     }
-    code = code ? code : expect_shared(&s, n, &sums, err);
-    code = code ? code : add_all(env, data, &s, &sums, err);
+    code = code ? code : expect_shared(&s, n, sums.cube, err);
+    for (size_t i = 0; i < n && !code; i++) {
+        code = add_exposure(env, data, i, partners_of(&s, n, i), &sums, err);
+        stage_progress(env, (double)(i + 1) / (double)(n + 1));
+    }
     code = code ? code : cube_finish(&sums, env->par, env->cancel, &filled, err);
-    code = code ? code : add_common(data, sums.cube, err);
+    code = code ? code : add_common(data, &grid, sums.cube, err);
     if (!code && filled == 0) {
         code = err_set(err, ERR_NODATA,
                        "cube_build: no pixel of %zu exposures (first: %s) lies in the "
@@ -345,7 +349,7 @@ static int run(const struct stage_env *env, const struct params *params,
         data->cube = sums.cube;
     }
     free(sums.weight);
-    free(sums.shared);
+    free(s.pointing);
     for (size_t i = 0; i < n && s.backgrounds; i++) {
         free(s.backgrounds[i]);
     }

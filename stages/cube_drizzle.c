@@ -25,6 +25,7 @@ struct add_job {
     struct cube_sums *sums;
     const struct exposure *e;
     const struct cube_trace *trace;
+    size_t partners;
     int planes; /* of a tile */
     struct scratch *scratch;
     size_t *used; /* per tile */
@@ -171,7 +172,7 @@ static size_t add_block(const struct tile *t, const struct exposure *e,
 }
 
 /* Add a finished tile to the cube; it is the only writer of these planes. */
-static void merge(const struct cube_sums *sums, const struct tile *t)
+static void merge(const struct cube_sums *sums, const struct tile *t, double partners)
 {
     size_t area = (size_t)t->grid->nx * (size_t)t->grid->ny;
     size_t n = (size_t)(t->k1 - t->k0) * area, at = (size_t)t->k0 * area;
@@ -184,9 +185,8 @@ static void merge(const struct cube_sums *sums, const struct tile *t)
             c->wmap[at + i] += (float)v->overlaps;
             sums->weight[at + i] = (float)((double)sums->weight[at + i] + v->weight);
         }
-        if (t->shared && t->shared[i] > 0) {
-            sums->shared[at + i] += (float)sqrt(t->shared[i]);
-            c->var_background[at + i] -= (float)t->shared[i];
+        if (t->shared) {
+            c->var_background[at + i] += (float)(partners * t->shared[i]);
         }
     }
 }
@@ -225,7 +225,7 @@ static int add_tile(size_t i, int thread, void *arg, struct err *err)
             }
         }
     }
-    merge(job->sums, &t);
+    merge(job->sums, &t, (double)job->partners);
     for (int k = t.k0; t.extents && k < t.k1; k++) {
         cube_fov_draw(g, t.extents[k - t.k0], job->sums->cube->dq + (size_t)k * area);
     }
@@ -234,13 +234,14 @@ static int add_tile(size_t i, int thread, void *arg, struct err *err)
 }
 
 int cube_add_exposure(struct cube_sums *sums, const struct exposure *e,
-                      const struct cube_trace *trace, struct par *par,
+                      const struct cube_trace *trace, size_t partners, struct par *par,
                       const atomic_bool *cancel, size_t *ret_used, struct err *err)
 {
     const struct cube_grid *g = sums->grid;
     size_t area = (size_t)g->nx * (size_t)g->ny;
     size_t fit = TILE_BYTES / (area * sizeof(struct voxel));
-    struct add_job job = {.sums = sums, .e = e, .trace = trace};
+    struct add_job job = {.sums = sums, .e = e, .trace = trace, .partners = partners};
+    const bool shares = partners && e->var_background && sums->cube->var_background;
     job.planes = fit < 1 ? 1 : fit > TILE_PLANES ? TILE_PLANES : (int)fit;
     size_t tiles = ((size_t)g->nw + (size_t)job.planes - 1) / (size_t)job.planes;
     size_t threads = par ? (size_t)par_threads(par) : 1;
@@ -255,7 +256,7 @@ int cube_add_exposure(struct cube_sums *sums, const struct exposure *e,
         s->voxels = mem_alloc((size_t)job.planes * area, sizeof *s->voxels, err);
         s->extents = mem_alloc((size_t)job.planes, sizeof *s->extents, err);
         code = s->voxels && s->extents ? 0 : ERR_NOMEM;
-        if (!code && sums->shared && e->var_background) {
+        if (!code && shares) {
             s->shared = mem_alloc((size_t)job.planes * area, sizeof *s->shared, err);
             code = s->shared ? 0 : ERR_NOMEM;
         }
@@ -275,16 +276,6 @@ int cube_add_exposure(struct cube_sums *sums, const struct exposure *e,
     free(job.scratch);
     free(job.used);
     return code;
-}
-
-void cube_share(struct cube_sums *sums)
-{
-    const struct cube *c = sums->cube;
-    const size_t n = (size_t)c->nx * (size_t)c->ny * (size_t)c->nw;
-    for (size_t i = 0; sums->shared && i < n; i++) {
-        c->var_background[i] += sums->shared[i] * sums->shared[i];
-        sums->shared[i] = 0;
-    }
 }
 
 /* ---- the end ---- */
@@ -314,10 +305,10 @@ static int finish_plane(size_t k, int thread, void *arg, struct err *err)
             error[i] = (float)(sqrt((double)error[i]) / w);
             filled++;
         }
-        if (c->var_background) { /* rounding leaves a little where there is none */
+        if (c->var_background) {
             float *v = &c->var_background[k * area + i];
             const double w = (double)weight[i];
-            *v = dq[i] ? NAN : (float)(fmax((double)*v, 0) / (w * w));
+            *v = dq[i] ? NAN : (float)((double)*v / (w * w));
         }
     }
     job->filled[k] = filled;

@@ -26,28 +26,22 @@
  * w^2 e^2, wmap overlaps; weight holds w. Owned by the caller. */
 struct cube_sums {
     struct cube *cube;
-    float *weight; /* nw * ny * nx */
-    /* nw * ny * nx, NULL: not wanted: of the exposures since the last cube_share, the sum of
-     * the roots of their w^2 * var_background; cube->var_background is there then too. */
-    float *shared;
+    float *weight;                /* nw * ny * nx */
     const struct cube_grid *grid; /* borrowed */
     bool flag;                    /* mark the field of view (CUBE_SEEN) */
 };
 
 /*
  * Add one exposure. Pixels that are NaN, DO_NOT_USE or NON_SCIENCE do not count.
+ * partners: how many other exposures had the very same background taken off. Where a sum goes over
+ * a background pixel in all of them its errors add up, so the variance that ERR leaves out is
+ * partners times its own: that much w^2 * var_background goes to cube->var_background (which
+ * may be NULL).
  * Returned: *ret_used, pixels that may contribute. Thread: one call at a time per cube.
  */
 int cube_add_exposure(struct cube_sums *sums, const struct exposure *e,
-                      const struct cube_trace *trace, struct par *par,
+                      const struct cube_trace *trace, size_t partners, struct par *par,
                       const atomic_bool *cancel, size_t *ret_used, struct err *err);
-
-/*
- * The exposures added since the last call had the very same background taken off: their
- * errors of it add up, and do not average out. What that is beyond ERR goes into
- * cube->var_background: (sum s)^2 - sum(s^2), s^2 = w^2 * var_background.
- */
-void cube_share(struct cube_sums *sums);
 
 /*
  * Turn the sums into values and set DQ: 0 where there is data; DO_NOT_USE for a hole in

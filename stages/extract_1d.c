@@ -48,6 +48,7 @@ struct extraction {
     double clip;             /* bkg_sigma_clip */
     double solid_angle;      /* of a spaxel, sr */
     double covar;            /* ifu_covar_scale */
+    double overlap;          /* of apertures in exposures that share a background */
     struct scratch *scratch; /* per thread */
     struct spectrum *s;
 };
@@ -56,6 +57,7 @@ struct extraction {
 struct plane {
     const float *sci, *err, *wmap;
     const float *shared; /* what exposures share of a background's noise; may be NULL */
+    double overlap;      /* how much of it the aperture takes in more than once */
     double common;       /* error common to all spaxels, MJy/sr */
 };
 
@@ -87,7 +89,7 @@ static struct sums sum_over(const struct aperture *a, const struct plane *v, flo
         if (v->common > 0) { /* what is common adds up, and not in quadrature */
             var = fmax(var - v->common * v->common, 0);
         }
-        var += v->shared ? (double)v->shared[p] : 0.0;
+        var += v->shared ? v->overlap * (double)v->shared[p] : 0.0;
         s.var += var * a->weight[i];
         s.cover += a->weight[i];
     }
@@ -216,8 +218,11 @@ static int extract_planes(size_t piece, int thread, void *arg, struct err *err)
     for (size_t k = piece * PLANES_PER_PIECE; k < end; k++) {
         const struct cube *c = x->c;
         const struct plane v = {
-            c->sci + k * plane, c->err + k * plane, c->wmap + k * plane,
+            c->sci + k * plane,
+            c->err + k * plane,
+            c->wmap + k * plane,
             c->var_background ? c->var_background + k * plane : NULL,
+            x->overlap,
             c->common_error ? c->common_error[k] : 0.0};
         x->s->wavelength[k] = x->c->wavelength[k];
         if (!isfinite(x->c->wavelength[k])) {
@@ -307,6 +312,26 @@ static int plan_radii(const struct stage_env *env, struct extraction *x, bool su
                        x->c->filename, x->x, x->y, x->c->nx, x->c->ny);
     }
     return 0;
+}
+
+/*
+ * Two exposures that look d apart see a background pixel within the aperture both if it lies
+ * where two circles, d apart, overlap: that share of their area, mean over all pairs. Drizzle
+ * spreads a pixel over about a slice's width, by which the circle is larger; the whole field
+ * counts as a circle of its area.
+ */
+#define SLICE_ARCSEC 0.1
+#define FIELD_RADIUS_ARCSEC 1.7
+
+static double shared_overlap(const struct cube *c, double radius_arcsec)
+{
+    const double radius = radius_arcsec + SLICE_ARCSEC;
+    double sum = 0;
+    for (size_t i = 0; i < c->n_pairs; i++) {
+        const double t = c->pair_arcsec[i] / (2 * radius);
+        sum += t < 1 ? (acos(t) - t * sqrt(1 - t * t)) * M_2_PI : 0;
+    }
+    return c->n_pairs ? sum / (double)c->n_pairs : 1;
 }
 
 /* POINT: where the aperture goes and how large a spaxel is. */
@@ -453,7 +478,10 @@ static int extract(const struct stage_env *env, const struct params *params,
                    c->meta.source_type);
     }
     int code = 0;
+    x.overlap = shared_overlap(c, FIELD_RADIUS_ARCSEC);
     if (point) {
+        const double um = c->wavelength[c->nw / 2];
+        x.overlap = shared_overlap(c, ref_extract1d_at(ref, ref->radius, um));
         code = place_aperture(env, params, &x, &at, err);
         if (!code) {
             code = plan_radii(env, &x, subtract, err);

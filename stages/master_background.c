@@ -140,11 +140,48 @@ static int correct(void *user, struct exposure *e, bool pixels, struct err *err)
     return subtract(m, e, err);
 }
 
-static double common_error(const void *user, double um)
+/*
+ * What is subtracted in a plane is a mean over some rows of the spectrum: pixels whose centres
+ * lie up to a plane's width off count, the less the farther off they are (drizzle), and each
+ * is interpolated between two rows. Rows that are planes of a drizzled cube are correlated
+ * with their neighbours, by ROW_CORRELATION (docs/accuracy.md).
+ */
+#define ROW_CORRELATION 0.25
+enum { SAMPLES = 16, MOST_ROWS = 64 };
+
+static double common_error(const void *user, double um, double width_um)
 {
     const struct master *m = user;
-    size_t hint = 0;
-    return m->propagate ? interp_at(&m->error, um, 0, 0, &hint) : 0;
+    const struct interp *t = &m->error;
+    double weight[MOST_ROWS] = {0}, total = 0, variance = 0;
+    const double from = fmax(um - width_um, t->x[0]);
+    size_t first = 0;
+    if (!m->propagate || !(um >= t->x[0] && um <= t->x[t->n - 1])) {
+        return 0;
+    }
+    first = from < t->x[t->n - 1] ? interp_search(t->x, t->n, from) : t->n - 1;
+    for (int i = 0; i < SAMPLES; i++) {
+        const double off = (2 * i + 1.0) / SAMPLES - 1, v = um + off * width_um;
+        if (!(v >= t->x[0] && v < t->x[t->n - 1])) {
+            continue;
+        }
+        const size_t row = interp_search(t->x, t->n, v);
+        const double share = (v - t->x[row]) / (t->x[row + 1] - t->x[row]);
+        if (row - first + 1 >= MOST_ROWS) {
+            break; /* rows so fine that their errors are not what is of interest */
+        }
+        weight[row - first] += (1 - fabs(off)) * (1 - share);
+        weight[row - first + 1] += (1 - fabs(off)) * share;
+        total += 1 - fabs(off);
+    }
+    for (size_t k = 0; k < MOST_ROWS && first + k < t->n; k++) {
+        const double own = weight[k] * t->y[first + k];
+        const double next = k + 1 < MOST_ROWS && first + k + 1 < t->n
+                                ? weight[k + 1] * t->y[first + k + 1]
+                                : 0;
+        variance += own * own + 2 * ROW_CORRELATION * own * next;
+    }
+    return total > 0 ? sqrt(variance) / total : t->y[first];
 }
 
 static void master_free(void *user)

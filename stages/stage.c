@@ -149,12 +149,13 @@ int dataset_correct(struct dataset *data, const struct corrector *c, struct err 
     return code;
 }
 
-double dataset_common_error(const struct dataset *data, double um)
+double dataset_common_error(const struct dataset *data, double um, double width_um)
 {
     double sum = 0;
     for (size_t k = 0; k < data->n_correctors; k++) {
         const struct corrector *c = &data->correctors[k];
-        const double sigma = c->common_error ? c->common_error(c->user, um) : 0;
+        const double sigma =
+            c->common_error ? c->common_error(c->user, um, width_um) : 0;
         sum += sigma * sigma;
     }
     return sqrt(sum);

@@ -42,9 +42,9 @@ struct corrector {
     /* With `pixels` false there are only headers, as in struct exposure_source; else every
      * plane of the file. */
     int (*correct)(void *user, struct exposure *e, bool pixels, struct err *err);
-    /* Error that all pixels of a wavelength (um) have in common afterwards, in MJy/sr, so
-     * that no mean over them makes it smaller; NULL: none. */
-    double (*common_error)(const void *user, double um);
+    /* Error that all pixels of a plane (at um, width_um wide) have in common afterwards, in
+     * MJy/sr, so that no mean over them makes it smaller; NULL: none. */
+    double (*common_error)(const void *user, double um, double width_um);
     void (*done)(void *user); /* frees `user` */
     void *user;
 };
@@ -79,8 +79,8 @@ void dataset_close(struct dataset *data, size_t i, struct exposure *e);
 /* Have every exposure corrected: those in memory now, others whenever they are opened.
  * Takes `c->user` over, also on failure. */
 int dataset_correct(struct dataset *data, const struct corrector *c, struct err *err);
-/* The common errors of all correctors at a wavelength (um), in quadrature; MJy/sr. */
-double dataset_common_error(const struct dataset *data, double um);
+/* The common errors of all correctors in a plane, in quadrature; MJy/sr. */
+double dataset_common_error(const struct dataset *data, double um, double width_um);
 void dataset_correctors_done(struct dataset *data);
 
 /* What a stage is given. Borrowed for the call. */

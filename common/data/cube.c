@@ -47,6 +47,7 @@ void cube_free(struct cube *c)
         free(c->dq);
         free(c->wmap);
         free(c->var_background);
+        free(c->pair_arcsec);
         free(c->common_error);
         free(c->wavelength);
         header_done(&c->primary);

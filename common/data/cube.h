@@ -17,10 +17,14 @@ struct cube {
     float *sci, *err; /* MJy/sr */
     uint32_t *dq;
     float *wmap; /* weight map */
-    /* Beyond ERR, both NULL where there is none. (MJy/sr)^2: what sums over spaxels vary more
-     * than ERR says, because exposures share a background's noise; and MJy/sr, nw: the error
-     * that all spaxels of a plane have in common (it is in ERR). */
+    /* (MJy/sr)^2, NULL: none: what sums over spaxels vary beyond ERR because exposures share
+     * a background's noise, where the sum takes in each background pixel in all of them. */
     float *var_background;
+    /* How far such exposures look from each other, every pair twice; not in the file. */
+    double *pair_arcsec;
+    size_t n_pairs;
+    /* MJy/sr, nw, NULL: none: error that all spaxels of a plane have in common (it is in
+     * ERR); not in the file. */
     double *common_error;
     double crval1, crval2;         /* deg */
     double crpix1, crpix2, crpix3; /* 1-based */

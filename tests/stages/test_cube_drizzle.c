@@ -119,7 +119,7 @@ static void add(struct cube_sums *s, const struct exposure *e,
                 const struct cube_trace *t, struct par *par, size_t *used)
 {
     struct err err = {0};
-    support_ok(cube_add_exposure(s, e, t, par, NULL, used, &err), &err);
+    support_ok(cube_add_exposure(s, e, t, 3, par, NULL, used, &err), &err);
 }
 
 static double total(const float *a)
@@ -204,7 +204,6 @@ START_TEST(test_cube_drizzle_shared_errors_do_not_average)
     struct exposure *e = make_exposure();
     struct cube_sums one = make_sums(&g, false), four = make_sums(&g, false);
     size_t used = 0, filled = 0, n = (size_t)CUBE * CUBE * PLANES;
-    four.shared = mem_calloc(n, sizeof(float), &err);
     four.cube->var_background = mem_calloc(n, sizeof(float), &err);
     e->var_background = mem_alloc((size_t)NX * ROWS, sizeof(float), &err);
     for (size_t i = 0; i < (size_t)NX * ROWS; i++) {
@@ -214,7 +213,6 @@ START_TEST(test_cube_drizzle_shared_errors_do_not_average)
     for (int k = 0; k < 4; k++) {
         add(&four, e, t, NULL, &used);
     }
-    cube_share(&four);
     support_ok(cube_finish(&one, NULL, NULL, &filled, &err), &err);
     support_ok(cube_finish(&four, NULL, NULL, &filled, &err), &err);
     for (size_t i = 0; i < n; i++) {
@@ -225,7 +223,6 @@ START_TEST(test_cube_drizzle_shared_errors_do_not_average)
                 sqrt(is * is + (double)four.cube->var_background[i]), was, 1e-6);
         }
     }
-    free(four.shared);
     free_sums(&one);
     free_sums(&four);
     exposure_free(e);

@@ -282,6 +282,34 @@ START_TEST(test_extract_1d_common_errors)
 }
 END_TEST
 
+/* Exposures that share a background and look so far apart that no pixel is in both apertures:
+ * what they share does not count; at one place, all of it; in between, the overlap of circles
+ * of 0.45 and 0.1 arcsec more (0.5 apart: 0.44), or 1.8 for the whole field (0.5 apart: 0.82). */
+START_TEST(test_extract_1d_shared_errors)
+{
+    static const double apart[] = {0, 5, 0.5},
+                        expected[2][3] = {{1, 0, 0.8237}, {1, 0, 0.4419}};
+    struct err err = {0};
+    for (int k = 0; k < 6; k++) {
+        struct spectrum *s = NULL;
+        struct cube *c = star(20.0, 22.0);
+        strcpy(c->meta.source_type, k / 3 ? "POINT" : "EXTENDED");
+        c->var_background = calloc((size_t)NW * PLANE, sizeof *c->var_background);
+        c->pair_arcsec = calloc(1, sizeof *c->pair_arcsec);
+        ck_assert(c->pair_arcsec && c->var_background);
+        c->pair_arcsec[0] = apart[k % 3];
+        c->n_pairs = 1;
+        for (int p = PLANE; p < 2 * PLANE; p++) { /* plane 1; ERR^2 is 0.01 */
+            c->var_background[p] = 0.01F;
+        }
+        support_ok(extract(c, 1, NULL, &s, &err), &err);
+        const double ratio = s->flux_error[1] / s->flux_error[0];
+        ck_assert_double_eq_tol(ratio * ratio - 1, expected[k / 3][k % 3], 1e-3);
+        spectrum_free(s);
+    }
+}
+END_TEST
+
 START_TEST(test_extract_1d_centres)
 {
     struct err err = {0};
@@ -375,6 +403,7 @@ int main(void)
     tcase_add_test(t, test_extract_1d_without_weight);
     tcase_add_test(t, test_extract_1d_extended);
     tcase_add_test(t, test_extract_1d_common_errors);
+    tcase_add_test(t, test_extract_1d_shared_errors);
     tcase_add_test(t, test_extract_1d_centres);
     tcase_add_test(t, test_extract_1d_refuses);
     tcase_add_test(t, test_extract_1d_threads_agree);

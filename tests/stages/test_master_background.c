@@ -313,8 +313,15 @@ START_TEST(test_master_subtracts_by_wavelength)
         ck_assert(header_get_real(&e->primary, "MBKGHIGH", &high) && high == 3.5);
         dataset_close(&data, k, e);
     }
-    ck_assert_double_eq_tol(dataset_common_error(&data, 3.25), 0.1, 1e-12);
-    ck_assert_double_eq(dataset_common_error(&data, 3.7), 0);
+    /* A narrow plane on a row, and between two whose correlation is 0.25; one as wide as the
+     * rows are far apart, of which a sixth, two thirds and a sixth count (sums of 16 samples:
+     * 1 %); none beyond the spectrum. */
+    ck_assert_double_eq_tol(dataset_common_error(&data, 3.2, 1e-6), 0.1, 1e-5);
+    ck_assert_double_eq_tol(dataset_common_error(&data, 3.25, 1e-6),
+                            0.1 * sqrt(0.5 + 0.125), 1e-5);
+    ck_assert_double_eq_tol(dataset_common_error(&data, 3.2, 0.1),
+                            0.1 * sqrt(0.5 + 2 * 0.25 * 2 * 4 / 36.0), 1e-3);
+    ck_assert_double_eq(dataset_common_error(&data, 3.7, 0.1), 0);
     end();
 }
 END_TEST
@@ -324,7 +331,7 @@ START_TEST(test_master_errors_as_the_peer)
     struct err err = {0};
     begin();
     support_ok(run_with_member("propagate_errors", "false", &err), &err);
-    ck_assert_double_eq(dataset_common_error(&data, 3.25), 0);
+    ck_assert_double_eq(dataset_common_error(&data, 3.25, 0.1), 0);
     end();
 }
 END_TEST
