@@ -1,13 +1,13 @@
 """Compare clean_flicker_noise with the peer's (jwst 3.0.0), run beside it, and time both.
 
-usage: flicker.py SAMPLES RATE IFURUN REFERENCES WORK [--time] [--json FILE]
+usage: flicker.py SAMPLES RATE IFURUN REFERENCES WORK [--quick] [--time] [--json FILE]
 
-SAMPLES is the folder whose peer/ scripts run the peer without a reference server; the
-environment has PEER_WORK. Each configuration is run by both on the exposure RATE with the
+SAMPLES is the folder whose peer/ scripts run the peer without a reference server, and whose
+golden/ holds samples of its own run; the environment has PEER_WORK. Each configuration is run by both on the exposure RATE with the
 same mask (ours, save_mask) or none, and on windows cut from it. Told: rms of the difference
-of the noise models in units of the peer's rms, and the worst difference of the cleaned
-images in units of the noise's rms. WORK is a folder for what is made. --time: seconds of
-the step alone, in this process and by --timings.
+of the noise models in units of the rms of the peer's. WORK is a folder for what is made.
+--time: seconds of the step alone too, the peer's in this process, ours by --timings.
+--quick: windows alone. --json: write all that.
 """
 import json
 import os
@@ -50,8 +50,8 @@ def ours(path, options, timings=None):
     return clean, mask
 
 
-def theirs(path, options):
-    model = dm.ImageModel(path)
+def theirs(path, options, with_wcs=None):
+    model = with_wcs.copy() if with_wcs else dm.ImageModel(path)
     box = options.get("background_box_size")
     settings = dict(options, background_box_size=[int(v) for v in box.split(",")] if box else None)
     if settings.pop("apply_flat_field", False):
@@ -78,6 +78,28 @@ def compare(what, path, options, target):
     return rms
 
 
+def golden():
+    """The samples of the peer's own run with the slices masked, at 35,000 pixels of each detector."""
+    for det in ("nrs1", "nrs2"):
+        path = rate.replace("nrs1", det)
+        sample = f"{samples}/golden/stage_{os.path.basename(path).replace('_rate.fits', '')}.fits"
+        with fits.open(sample) as f:
+            tables = {h.name: h.data for h in f[1:]}
+        x, y = tables["RATE"]["x"], tables["RATE"]["y"]
+        before = tables["RATE"]["SCI"].astype(float)
+        for table, options, target in (
+            ("NSCLEAN", dict(fit_method="fft", background_method="none", mask_science_regions=True), 0.02),
+            ("MEDIAN", dict(mask_science_regions=True), 1e-4),
+        ):
+            if table not in tables:
+                continue
+            a, b = tables[table]["SCI"].astype(float), ours(path, options)[0][y, x]
+            good = np.isfinite(before) & np.isfinite(a) & np.isfinite(b)
+            rms = np.sqrt(((before - a)[good] ** 2).mean())
+            figure(f"sample {table} {det}: noise, rms difference / rms", np.sqrt(((a - b)[good] ** 2).mean()) / rms, target)
+            figure(f"sample {table} {det}: NaNs differ", (np.isnan(a) != np.isnan(b)).sum(), 0)
+
+
 def window(path, x0, y0, nx, ny):
     """A rate file of part of the frame."""
     out = f"{work}/window{nx}x{ny}_nrs{path[path.index('nrs') + 3]}_rate.fits"
@@ -88,6 +110,34 @@ def window(path, x0, y0, nx, ny):
         f[0].header.update(SUBARRAY="SUB512", SUBSTRT1=x0 + 1, SUBSTRT2=y0 + 1, SUBSIZE1=nx, SUBSIZE2=ny)
         fits.HDUList(parts).writeto(out, overwrite=True)
     return out
+
+
+def clock(runs=5):
+    """Seconds of the stage alone, after assign_wcs, its best of some runs; ours with two threads."""
+    from runpeer import WCS
+    from jwst.assign_wcs import AssignWcsStep
+    with_wcs = AssignWcsStep.call(rate, **WCS)
+    mask = dict(user_mask=ours(rate, dict(mask_science_regions=True, save_mask=True))[1])
+    for name, options in (
+        ("fft, slices masked, no background", dict(fit_method="fft", background_method="none", mask_science_regions=True)),
+        ("fft, slices masked", dict(fit_method="fft", mask_science_regions=True)),
+        ("fft, defaults", dict(fit_method="fft")),
+        ("fft, user mask, no background", dict(mask, fit_method="fft", background_method="none")),
+        ("median, slices masked", dict(mask_science_regions=True)),
+        ("median, defaults", dict()),
+        ("median, user mask", dict(mask)),
+        ("median, model background", dict(background_method="model")),
+    ):
+        theirs_s = min(theirs(rate, options, with_wcs)[1] for _ in range(2))
+        log = f"{work}/timings.json"
+        if os.path.exists(log):
+            os.remove(log)
+        for _ in range(runs):
+            ours(rate, options, log)
+        with open(log) as f:
+            ours_s = min(s["run"] for line in f for s in json.loads(line)["stages"] if s["stage"] == "clean_flicker_noise")
+        times[name] = dict(peer=theirs_s[0], ours=ours_s)
+        print(f"{name:<40}{theirs_s[0]:8.2f} s {ours_s:8.3f} s {theirs_s[0] / ours_s:7.1f}", flush=True)
 
 
 def flat_file():
@@ -109,6 +159,7 @@ def flat_file():
 
 
 def main():
+    golden()
     mask = ours(rate, dict(mask_science_regions=True, save_mask=True))[1]
     masked = dict(user_mask=mask)
     for name, options, target in (
@@ -125,7 +176,7 @@ def main():
         ("median, no mask, n_sigma 5", dict(n_sigma=5), 1e-4),
         ("median, flat", dict(apply_flat_field=True, override_flat=flat_file()), 1e-3),
         ("median, histogram", dict(fit_histogram=True), 1e-3),
-    ) if "--windows" not in sys.argv else ():
+    ) if "--quick" not in sys.argv else ():
         compare(name, rate, options, target)
     for x0, y0, nx, ny in ((900, 0, 16, 2048), (700, 300, 512, 64)):
         path = window(rate, x0, y0, nx, ny)
@@ -135,6 +186,8 @@ def main():
     compare("NRS2, fft, median background", other, dict(fit_method="fft"), 0.02)
     path = window(other, 900, 0, 16, 2048)
     compare("NRS2, window 16 x 2048, fft", path, dict(fit_method="fft"), 0.02)
+    if "--time" in sys.argv:
+        clock()
     if "--json" in sys.argv:
         with open(sys.argv[sys.argv.index("--json") + 1], "w") as f:
             json.dump(dict(figures=rows, times=times), f, indent=1)
