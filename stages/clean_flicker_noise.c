@@ -39,7 +39,6 @@ static int scene_mask(const struct stage_env *env, const struct params *params,
                       struct flicker *f, struct flicker_light *light, struct err *err)
 {
     const struct exposure *e = f->exposure;
-    const size_t n = exposure_pixels(e);
     const char *user_mask = params_string(params, "user_mask");
     const struct flicker_cut cut = {.lower = 3,
                                     .upper = cut_sigma(params),
@@ -55,15 +54,13 @@ static int scene_mask(const struct stage_env *env, const struct params *params,
     if (code) {
         return code;
     }
-    return cut.upper > 0 ? flicker_clip(env, f->image, f->mask, n, &cut, &f->level, err)
-                         : 0;
+    return cut.upper > 0 ? flicker_clip(env, f, &cut, &f->level, err) : 0;
 }
 
 /* Take the background off f->image and narrow the mask. */
 static int take_background(const struct stage_env *env, const struct params *params,
                            struct flicker *f, struct err *err)
 {
-    const size_t n = exposure_pixels(f->exposure);
     const double sigma = cut_sigma(params);
     const struct flicker_cut cut = {.lower = sigma, .upper = sigma, .lower_half = true};
     float rest;
@@ -72,7 +69,7 @@ static int take_background(const struct stage_env *env, const struct params *par
     if (code || sigma <= 0 || params_is_none(params, "background_method")) {
         return code;
     }
-    return flicker_clip(env, f->image, f->mask, n, &cut, &rest, err);
+    return flicker_clip(env, f, &cut, &rest, err);
 }
 
 static int fit(const struct stage_env *env, const struct params *params,
@@ -113,10 +110,17 @@ static size_t empty_columns(const struct flicker *f)
     return n;
 }
 
-static void subtract(const struct flicker *f, struct exposure *e)
+struct change {
+    const struct flicker *f;
+    struct exposure *e;
+};
+
+static void subtract(void *arg, size_t first, size_t end)
 {
-    const size_t n = exposure_pixels(e);
-    for (size_t i = 0; i < n; i++) {
+    const struct change *c = arg;
+    const struct flicker *f = c->f;
+    struct exposure *e = c->e;
+    for (size_t i = first; i < end; i++) {
         const float flat = f->flat ? f->flat[i] : 1;
         e->sci[i] -= f->noise[i] * flat;
         if (f->variance && e->var_rnoise && e->err) {
@@ -124,6 +128,23 @@ static void subtract(const struct flicker *f, struct exposure *e)
             e->var_rnoise[i] += v;
             e->err[i] = sqrtf(e->err[i] * e->err[i] + v);
         }
+    }
+}
+
+static void start(void *arg, size_t first, size_t end)
+{
+    struct flicker *f = arg;
+    const float *sci = f->exposure->sci;
+    for (size_t i = first; i < end; i++) {
+        f->image[i] = isfinite(sci[i]) ? sci[i] / (f->flat ? f->flat[i] : 1) : 0;
+    }
+}
+
+static void mask_finite(void *arg, size_t first, size_t end)
+{
+    struct flicker *f = arg;
+    for (size_t i = first; i < end; i++) {
+        f->mask[i] &= isfinite(f->exposure->sci[i]) != 0;
     }
 }
 
@@ -196,14 +217,9 @@ static int clean(const struct stage_env *env, const struct params *params,
 {
     const size_t n = exposure_pixels(e);
     int code = params_bool(params, "apply_flat_field") ? flicker_flat(env, f, err) : 0;
-    for (size_t i = 0; i < n && !code; i++) {
-        const float flat = f->flat ? f->flat[i] : 1;
-        f->image[i] = isfinite(e->sci[i]) ? e->sci[i] / flat : 0;
-    }
+    code = code ? code : flicker_pixels(env, f, start, f, err);
     code = code ? code : scene_mask(env, params, f, &check->light, err);
-    for (size_t i = 0; i < n && !code; i++) {
-        f->mask[i] &= isfinite(e->sci[i]) != 0;
-    }
+    code = code ? code : flicker_pixels(env, f, mask_finite, f, err);
     if (!code && params_bool(params, "save_mask")) {
         code = flicker_keep(env, f, "mask", f->mask, NULL, err);
     }
@@ -219,8 +235,9 @@ static int clean(const struct stage_env *env, const struct params *params,
     if (!code && check->verdict != FLICKER_CLEAN) {
         return leave_as_is(env, e, flicker_verdict_text(check->verdict), err);
     }
+    struct change change = {f, e};
+    code = code ? code : flicker_pixels(env, f, subtract, &change, err);
     if (!code) {
-        subtract(f, e);
         /* gp cleans columns without background, too */
         code = is_gp(params) ? 0 : tell_columns(env, f, e, err);
     }

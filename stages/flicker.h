@@ -29,6 +29,13 @@ struct flicker {
     size_t n_plain;              /* fft: lines with too few pixels for all vectors */
 };
 
+/* ---- flicker_pixels.c ---- */
+
+/* Call fn(arg, first, end) for pieces of the image's pixels, in parallel. */
+int flicker_pixels(const struct stage_env *env, const struct flicker *f,
+                   void (*fn)(void *arg, size_t first, size_t end), void *arg,
+                   struct err *err);
+
 /* ---- flicker_level.c: what stands out of the background ---- */
 
 struct flicker_cut {
@@ -38,17 +45,16 @@ struct flicker_cut {
 };
 
 /*
- * Take pixels out of the mask that lie below center - lower * sigma or above
+ * Take pixels of f->image out of f->mask that lie below center - lower * sigma or above
  * center + upper * sigma; center and sigma are the median and standard deviation of the
  * masked pixels, clipped at 3 sigma in five rounds. fit_histogram: those of a Gaussian
  * fitted to 2000 bins within 4 sigma of the clipped mean; if that does not converge, the
  * clipped mean and standard deviation.
- * Returned: *ret_median of what is left, 0 if nothing is.
+ * Overwrites f->noise. Returned: *ret_median of what is left, 0 if nothing is.
  * Reference: jwst user documentation, "clean_flicker_noise".
  */
-int flicker_clip(const struct stage_env *env, const float *image, uint8_t *mask,
-                 size_t n, const struct flicker_cut *cut, float *ret_median,
-                 struct err *err);
+int flicker_clip(const struct stage_env *env, struct flicker *f,
+                 const struct flicker_cut *cut, float *ret_median, struct err *err);
 
 /* ---- flicker_background.c ---- */
 

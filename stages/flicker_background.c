@@ -56,21 +56,25 @@ static int take_model(const struct stage_env *env, const struct params *params,
     return code;
 }
 
+static void take(void *arg, size_t first, size_t end)
+{
+    struct flicker *f = arg;
+    for (size_t i = first; i < end; i++) {
+        f->image[i] -= f->model ? f->model[i] : f->level;
+    }
+}
+
 int flicker_background(const struct stage_env *env, const struct params *params,
                        struct flicker *f, struct err *err)
 {
-    const size_t n = exposure_pixels(f->exposure);
     const char *method = params_string(params, "background_method");
     if (!method) {
         return 0;
     }
     const struct flicker_cut cut = {.lower = SIGMA, .upper = SIGMA, .lower_half = true};
-    int code = flicker_clip(env, f->image, f->mask, n, &cut, &f->level, err);
+    int code = flicker_clip(env, f, &cut, &f->level, err);
     if (!code && !strcmp(method, "model")) {
         code = take_model(env, params, f, err);
     }
-    for (size_t i = 0; !code && i < n; i++) {
-        f->image[i] -= f->model ? f->model[i] : f->level;
-    }
-    return code;
+    return code ? code : flicker_pixels(env, f, take, f, err);
 }

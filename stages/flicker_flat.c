@@ -7,7 +7,7 @@
 #include "stages/flicker_mesh.h"
 
 /* Pixels without a value get a smooth one, so that they do not disturb the fit. */
-static int fill_gaps(const struct stage_env *env, const struct flicker *f, float *flat,
+static int fill_gaps(const struct stage_env *env, struct flicker *f, float *flat,
                      struct err *err)
 {
     const size_t n = exposure_pixels(f->exposure);
@@ -26,7 +26,7 @@ static int fill_gaps(const struct stage_env *env, const struct flicker *f, float
     struct flicker_mesh mesh = {
         .image = f->image, .mask = f->mask, .nx = f->nx, .ny = f->ny};
     flicker_mesh_box(&mesh);
-    int code = flicker_clip(env, f->image, f->mask, n, &cut, &level, err);
+    int code = flicker_clip(env, f, &cut, &level, err);
     code = code ? code : flicker_mesh(env, &mesh, f->noise, &found, err);
     for (size_t i = 0; !code && i < n; i++) {
         if (!isfinite(flat[i]) || flat[i] == 0) {

@@ -167,12 +167,26 @@ static int refine(const float *image, const uint8_t *mask, size_t n, bool lower_
 
 /* ---- clipping ---- */
 
-int flicker_clip(const struct stage_env *env, const float *image, uint8_t *mask,
-                 size_t n, const struct flicker_cut *cut, float *ret_median,
-                 struct err *err)
+struct limits {
+    struct flicker *f;
+    double from, to;
+};
+
+static void narrow(void *arg, size_t first, size_t end)
 {
+    const struct limits *l = arg;
+    for (size_t i = first; i < end; i++) {
+        const double v = (double)l->f->image[i];
+        l->f->mask[i] &= !(v < l->from) & !(v > l->to);
+    }
+}
+
+int flicker_clip(const struct stage_env *env, struct flicker *f,
+                 const struct flicker_cut *cut, float *ret_median, struct err *err)
+{
+    const size_t n = exposure_pixels(f->exposure);
     struct flicker_stats *s = NULL;
-    int code = flicker_stats_new(env, image, mask, n, &s, err);
+    int code = flicker_stats_new(env, f->image, f->mask, n, f->noise, &s, err);
     if (code) {
         return code;
     }
@@ -187,15 +201,12 @@ int flicker_clip(const struct stage_env *env, const float *image, uint8_t *mask,
         l.sigma = flicker_stats_below(s, l.center, STATISTICS_SIGMA, ROUNDS);
     }
     if (cut->fit_histogram) {
-        code = refine(image, mask, n, cut->lower_half, &l, err);
+        code = refine(f->image, f->mask, n, cut->lower_half, &l, err);
     }
-    const double from = l.center - cut->lower * l.sigma,
-                 to = l.center + cut->upper * l.sigma;
-    for (size_t i = 0; i < n; i++) {
-        mask[i] &= !((double)image[i] < from) & !((double)image[i] > to);
-    }
-    const float median = flicker_stats_median(s, from, to);
+    struct limits limits = {f, l.center - cut->lower * l.sigma,
+                            l.center + cut->upper * l.sigma};
+    const float median = flicker_stats_median(s, limits.from, limits.to);
     *ret_median = isnan(median) ? 0 : median;
     flicker_stats_free(s);
-    return code;
+    return code ? code : flicker_pixels(env, f, narrow, &limits, err);
 }

@@ -20,8 +20,8 @@ struct bin {
 };
 
 struct flicker_stats {
-    float *values; /* bin by bin */
-    float *scratch;
+    float *values;  /* bin by bin; borrowed */
+    float *scratch; /* for the fullest bin */
     size_t n;
     float from, per_width; /* lower end of the first inner bin; bins per unit */
     double origin;
@@ -112,33 +112,39 @@ static int sum_piece(size_t piece, int thread, void *arg, struct err *err)
 }
 
 /* The bins span the median and some widths of the lower half, which sources do not
- * touch. */
-static void place_bins(struct filling *f)
+ * touch. There is a masked pixel. */
+static int place_bins(struct filling *f, struct err *err)
 {
     struct flicker_stats *s = f->s;
+    float *sample = mem_alloc(2 * (SAMPLE + 1), sizeof *sample, err);
     size_t n = 0;
+    if (!sample) {
+        return ERR_NOMEM;
+    }
     for (size_t step = f->n / SAMPLE + 1; n == 0; step = step / 16 + 1) {
         for (size_t i = 0; i < f->n && n < SAMPLE; i += step) {
-            s->values[n] = f->image[i];
+            sample[n] = f->image[i];
             n += f->mask[i];
         }
     }
-    robust_sort(s->values, s->scratch, n);
-    const float median = s->values[n / 2];
-    float width = median - s->values[n / 6]; /* about one standard deviation */
+    robust_sort(sample, sample + SAMPLE + 1, n);
+    const float median = sample[n / 2];
+    float width = median - sample[n / 6]; /* about one standard deviation */
     if (!(width > 1e-6F * fabsf(median))) {
         width = 1e-6F * fabsf(median) + 1e-30F;
     }
     s->origin = (double)median;
     s->from = median - HALF_WIDTH * width;
     s->per_width = INNER / (2 * HALF_WIDTH * width);
+    free(sample);
+    return 0;
 }
 
 static int fill(const struct stage_env *env, struct filling *f, struct err *err)
 {
     struct flicker_stats *s = f->s;
     int code = par_for(env->par, PIECES, count_piece, f, env->cancel, err);
-    size_t next = 0;
+    size_t next = 0, fullest = 1;
     for (size_t b = 0; !code && b < BINS; b++) {
         s->bins[b].first = next;
         for (size_t p = 0; p < PIECES; p++) {
@@ -146,32 +152,31 @@ static int fill(const struct stage_env *env, struct filling *f, struct err *err)
             f->at[p][b] = next;
             next += count;
         }
+        fullest = next - s->bins[b].first > fullest ? next - s->bins[b].first : fullest;
     }
     s->bins[BINS].first = next;
+    s->scratch = code ? NULL : mem_alloc(fullest, sizeof *s->scratch, err);
+    code = code || s->scratch ? code : ERR_NOMEM;
     code = code ? code : par_for(env->par, PIECES, fill_piece, f, env->cancel, err);
     return code ? code : par_for(env->par, PIECES, sum_piece, f, env->cancel, err);
 }
 
 int flicker_stats_new(const struct stage_env *env, const float *image,
-                      const uint8_t *mask, size_t n, struct flicker_stats **ret,
-                      struct err *err)
+                      const uint8_t *mask, size_t n, float *room,
+                      struct flicker_stats **ret, struct err *err)
 {
     struct flicker_stats *s = mem_calloc(1, sizeof *s, err);
     if (!s) {
         return ERR_NOMEM;
     }
     struct filling f = {.s = s, .image = image, .mask = mask, .n = n};
-    for (size_t i = 0; i < n; i++) {
-        s->n += mask[i];
-    }
-    const size_t room = (s->n > SAMPLE ? s->n : SAMPLE) + 1;
-    s->values = mem_alloc(room, sizeof *s->values, err);
-    s->scratch = mem_alloc(room, sizeof *s->scratch, err);
+    s->values = room;
     f.at = mem_calloc(PIECES, sizeof *f.at, err);
-    int code = s->values && s->scratch && f.at ? 0 : ERR_NOMEM;
-    if (!code && s->n > 0) {
-        place_bins(&f);
-        code = fill(env, &f, err);
+    int code = f.at ? 0 : ERR_NOMEM;
+    if (!code && memchr(mask, 1, n)) {
+        code = place_bins(&f, err);
+        code = code ? code : fill(env, &f, err);
+        s->n = s->bins[BINS].first;
     }
     free(f.at);
     if (code) {
@@ -185,7 +190,6 @@ int flicker_stats_new(const struct stage_env *env, const float *image,
 void flicker_stats_free(struct flicker_stats *s)
 {
     if (s) {
-        free(s->values);
         free(s->scratch);
         free(s);
     }

@@ -15,10 +15,11 @@
  */
 struct flicker_stats;
 
-/* Given: image, mask n pixels each, the masked ones finite. Free with _free. */
+/* Given: image, mask n pixels each, the masked ones finite; room for n values, which is
+ * borrowed until _free. */
 int flicker_stats_new(const struct stage_env *env, const float *image,
-                      const uint8_t *mask, size_t n, struct flicker_stats **ret,
-                      struct err *err);
+                      const uint8_t *mask, size_t n, float *room,
+                      struct flicker_stats **ret, struct err *err);
 void flicker_stats_free(struct flicker_stats *s); /* NULL is fine */
 
 size_t flicker_stats_n(const struct flicker_stats *s); /* masked pixels */
