@@ -106,12 +106,13 @@ const struct param config_table[] = {
      .doc = "An incomplete group is combined after this long without news"},
     {.name = "member_wait_seconds",
      .type = PARAM_REAL,
-     .fallback = "10",
+     .fallback = "1",
      .min = 0,
      .max = DAY,
      .unit = "s",
-     .doc = "A spec2 job starts after this long without news, so that the leakage and "
-            "background exposures that belong to it can come"},
+     .doc = "A spec2 job starts after this long without news (ten times as long after "
+            "its exposure at most), so that leakage and background exposures that come "
+            "with it are there"},
     {.name = "background_policy",
      .type = PARAM_STRING,
      .fallback = "linked",

@@ -399,6 +399,9 @@ static void missing_nods(const struct queue_group *g, const struct queue_member 
     }
 }
 
+/* News that go on for so many waits are no reason to wait on. */
+#define LONGEST_WAITS 10
+
 /* True if it may; else why not, and when it may. */
 static bool may_go(const struct queue_group *g, const struct queue_member *m,
                    const struct plan_rules *rules, double last, double now,
@@ -406,6 +409,9 @@ static bool may_go(const struct queue_group *g, const struct queue_member *m,
 {
     char missing[80] = "";
     double due = last + rules->wait_seconds;
+    if (m->state == JOB_WAITING) {
+        due = fmin(due, m->accepted_at + LONGEST_WAITS * rules->wait_seconds);
+    }
     if (m->older_runs) {
         snprintf(ret->why, sizeof ret->why, "the end of its older version");
         return false;

@@ -319,6 +319,27 @@ START_TEST(test_companions_wait_for_quiet)
 }
 END_TEST
 
+/* News without end keep nobody waiting for ever; of a job that is done they are gathered. */
+START_TEST(test_companions_wait_has_an_end)
+{
+    int64_t a = arrive("001", 1, "science"); /* 101 */
+    for (int k = 2; now < 101 + 10 * WAIT - 2; k++) {
+        arrive("001", k, "science");
+        plan();
+        ck_assert_int_eq(job_of(a).state, JOB_WAITING);
+    }
+    arrive("001", 900, "science");
+    plan();
+    ck_assert_int_eq(job_of(a).state, JOB_QUEUED);
+    reduce(a);
+    arrive("001", 1, "imprint");
+    plan();
+    ck_assert_int_eq(job_of(a).version, 1);
+    settle();
+    ck_assert_int_eq(job_of(a).version, 2);
+}
+END_TEST
+
 START_TEST(test_companions_nods_wait_for_all_positions)
 {
     int64_t a = nod(1);
@@ -557,6 +578,7 @@ int main(void)
     tcase_add_test(t, test_companions_nods_are_backgrounds_of_one_another);
     tcase_add_test(t, test_companions_off_scene_is_offered_and_used_if_told);
     tcase_add_test(t, test_companions_wait_for_quiet);
+    tcase_add_test(t, test_companions_wait_has_an_end);
     tcase_add_test(t, test_companions_nods_wait_for_all_positions);
     tcase_add_test(t, test_companions_nod_alone_goes_when_quiet);
     tcase_add_test(t, test_companions_that_come_later);
