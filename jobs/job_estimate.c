@@ -25,6 +25,9 @@
 #define MEMBER CALIBRATED
 #define KEPT_IMPRINT 25.0
 #define KEPT_BACKGROUND 20.0
+/* While gp cleans: image, noise, variance, errors and masks (22), and eight series and
+ * spectra of the samples, of which NRSIRS2 has 1.4 for each pixel. */
+#define CLEANING 66.0
 #define OPENED 14.0 /* spec3: SCI, ERR, DQ, slice */
 #define VOXEL 20.0
 #define TILE (6 * MB)
@@ -124,6 +127,14 @@ static bool keeps_flat(const struct job_plan *plan)
            params_bool(recipe_params(plan->settings, i), "save_interpolated_flat");
 }
 
+static bool cleans_by_gp(const struct job_plan *plan)
+{
+    int i = running_step(plan, "clean_flicker_noise");
+    const char *method =
+        i < 0 ? NULL : params_string(recipe_params(plan->settings, i), "fit_method");
+    return method && !strcmp(method, "gp");
+}
+
 /* Bytes of a pixel for the exposures that are taken off. */
 static double members(const struct job *job)
 {
@@ -158,7 +169,8 @@ int job_estimate(const struct job *job, const struct job_extent *extents,
     const bool is_spec2 = !strcmp(plan.recipe->name, "spec2");
     double calibrate =
         is_spec2 ? CALIBRATED + PATHLOSS + NARROW + (keeps_flat(&plan) ? FLAT : 0) : 0;
-    calibrate = is_spec2 ? fmax(calibrate, CALIBRATED + members(job)) : 0;
+    const double cleaning = cleans_by_gp(&plan) ? CLEANING : 0;
+    calibrate = is_spec2 ? fmax(calibrate, CALIBRATED + members(job) + cleaning) : 0;
     double open = is_spec2 ? CALIBRATED + (job->n_save ? PATHLOSS : 0) : OPENED;
     double most = x.pixels * calibrate;
     if (cube >= 0) {

@@ -15,7 +15,8 @@
  *     + exposures x 0.5 MB        (the WCS that spec3 keeps of each)
  *
  * spec2 with imprints or backgrounds peaks while one of them is prepared (33 bytes a pixel
- * more, 25 for an imprint that waits for a background, 20 for each background). Without,
+ * more, 25 for an imprint that waits for a background, 20 for each background), and
+ * with clean_flicker_noise by gp while that runs (66 more). Without,
  * it peaks while it calibrates and writes _cal (45 bytes a pixel, 57 where the flat is
  * kept), or in cube_build (33 of the exposure, 10 of its trace, and the cube); spec3 holds
  * one exposure at a time (24 with its trace). The field of an exposure is taken as a

@@ -133,10 +133,22 @@ START_TEST(test_job_estimate_full_frame)
     const char *const cal[] = {"out/" NAME(1, "cal"), NULL};
     const char *const flat[] = {"flat_field", "save_interpolated_flat", "true", NULL};
     const char *const fine[] = {"cube_build", "scalexy", "0.05", NULL};
+    const char *const gp[] = {"clean_flicker_noise",
+                              "skip",
+                              "false",
+                              "clean_flicker_noise",
+                              "fit_method",
+                              "gp",
+                              "clean_flicker_noise",
+                              "mask_science_regions",
+                              "true",
+                              NULL};
     programs_run(top, "$B/ifusim --make-references refs --grating G235M >/dev/null");
-    programs_run(top, "$B/ifusim --references refs --grating G235M --detector NRS1 "
-                      "--dithers 1 --truth false --noise false >/dev/null");
+    programs_run(top,
+                 "$B/ifusim --references refs --grating G235M --detector NRS1 "
+                 "--dithers 1 --truth false --noise false --flicker 0.01 >/dev/null");
     check("spec2", rate, flat);
+    check("spec2", rate, gp);
     check("spec2", rate, fine);
     check("spec3", cal, NULL);
 }
