@@ -2,7 +2,8 @@
 
 usage: flicker_truth.py IFURUN WORK [--json FILE]
 
-WORK has refs/ and rates/ (two exposures of ifusim, with their truth). With PEER_WORK and
+WORK has refs/ and rates/ (two exposures of ifusim, with their truth); the last one also gets
+1/f noise in the order in which the instrument reads, which is not the simulator's. With PEER_WORK and
 PEER_SAMPLES in the environment the peer's scene without leakage is simulated, too, and
 the peer's own methods run on it with our mask.
 
@@ -91,10 +92,40 @@ def check(what, rate, refs, noise):
     return shares, mask, inside
 
 
+def series(rng, n):
+    """1/f noise of standard deviation 1."""
+    k = np.arange(n // 2 + 1)
+    k[0] = 1
+    t = np.fft.irfft((rng.normal(size=k.size) + 1j * rng.normal(size=k.size)) / np.sqrt(k), n)
+    return t / t.std()
+
+
+def reread(rate, noise, pattern):
+    """The exposure as the instrument reads it: outputs of 512 rows in alternating directions."""
+    rng = np.random.default_rng(7)
+    at = np.arange(512)
+    line = 712 if "IRS2" in pattern else 524
+    at = at // 16 * 22 + at % 16 if "IRS2" in pattern else at
+    samples = np.arange(2048)[:, None] * line + at
+    common, image = series(rng, 2048 * line), np.empty((2048, 2048))
+    for c in range(4):
+        read = 0.012 * (0.85 * common + 0.527 * series(rng, 2048 * line))[samples].T
+        image[512 * c:512 * (c + 1)] = read[::-1] if c % 2 else read
+    out = f"{work}/{pattern.lower()}_rate.fits"
+    with fits.open(rate) as f:
+        f["SCI"].data = (f["SCI"].data + image - noise).astype("f4")
+        f[0].header["READPATT"] = pattern
+        f.writeto(out, overwrite=True)
+    return out, image
+
+
 def check_sim():
     for rate in sorted(glob.glob(f"{work}/rates/*_rate.fits")):
         noise = fits.getdata(rate.replace("_rate", "_truth"), "FLICKER").astype(float)
         check("ifusim " + rate[-14:-10].upper(), rate, f"{work}/refs", noise)
+    for pattern in ("NRSRAPID", "NRSIRS2RAPID"):
+        again, image = reread(rate, noise, pattern)
+        check(f"ifusim, {pattern}", again, f"{work}/refs", image)
 
 
 def check_peer():
