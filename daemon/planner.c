@@ -7,6 +7,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/path.h"
+#include "daemon/planner_choice.h"
 #include "daemon/planner_companions.h"
 
 static void copy(char *to, size_t size, const char *from)

@@ -4,18 +4,8 @@
 #include "daemon/planner.h"
 
 /*
- * Which leakage and background exposures belong to a job, and when a spec2 may go without
- * waiting for more of them. Pure.
- *
- * All come through the same disperser and filter, on the same detector. Chosen are:
- *   imprint     every leakage exposure of the observation; if it has none, of the program;
- *               and those of the observations of its backgrounds. The stage matches them.
- *   background  the other positions of a nod pattern; else of the program's observations
- *               of dedicated backgrounds the nearest in time and on the sky; else, where
- *               the rules say so, the nearest observation of blank sky that nothing links
- *               to the target. The grating wheel stands as for the exposure (peer's
- *               tolerance).
- * A dedicated background gets leakage exposures only.
+ * What a job reads beside its inputs (planner_choice.h), and when a spec2 may go without
+ * waiting for more of it. Pure.
  *
  * A spec2 goes once nothing has come to its group or its program's backgrounds for
  * wait_seconds, and all nod positions are there or nothing has come for quiet_seconds.
@@ -25,21 +15,8 @@
  * Thread: any. Test: tests/daemon/test_planner_companions.c
  */
 
-/* The peer's tolerance of GWA_XTIL and GWA_YTIL (sensor volts). */
-#define PLANNER_TILT_TOLERANCE 1e-8
-
-/* Companions of one role of a job; the nearest in time are taken. */
-#define PLANNER_COMPANIONS 32
-
 bool planner_wants_companions(const struct plan_rules *rules);
 bool planner_is_reduced(const struct queue_member *m); /* has a spec2 of its own */
-
-/* Is a target's name that of empty sky ("SKY", "BKG", "blank field", ...)? */
-bool planner_says_blank(const char *target);
-
-/* The order in which backgrounds are preferred: days / 10 and degrees / 2, added
- * in quadrature. */
-double planner_distance(double days, double degrees);
 
 /* When something last came that concerns a group's spec2 jobs. Cost: O(n). */
 double planner_news(const struct queue_group *g);

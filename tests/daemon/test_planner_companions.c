@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/plan.h"
+#include "daemon/planner_choice.h"
 #include "daemon/queue_find.h"
 #include "tests/daemon/queue_kit.h"
 #include "tests/support.h"
