@@ -1,13 +1,13 @@
 """Compare clean_flicker_noise with the peer's (jwst 3.0.0), run beside it, and time both.
 
-usage: flicker.py SAMPLES RATE IFURUN REFERENCES WORK [--quick] [--time] [--json FILE]
+usage: flicker.py SAMPLES RATE IFURUN REFERENCES WORK [--only-time] [--json FILE]
 
 SAMPLES is the folder whose peer/ scripts run the peer without a reference server, and whose
-golden/ holds samples of its own run; the environment has PEER_WORK. Each configuration is run by both on the exposure RATE with the
-same mask (ours, save_mask) or none, and on windows cut from it. Told: rms of the difference
-of the noise models in units of the rms of the peer's. WORK is a folder for what is made.
---time: seconds of the step alone too, the peer's in this process, ours by --timings.
---quick: windows alone. --json: write all that.
+golden/ holds samples of its own run; the environment has PEER_WORK. Each configuration is
+run by both on the exposure RATE with the same mask (ours, save_mask) or none, and on windows
+cut from it. Told: rms of the difference of the noise models in units of the rms of the
+peer's. WORK is a folder for what is made. --only-time: no figures but the seconds of the
+step alone, the peer's in this process, ours (two threads) by --timings.
 """
 import json
 import os
@@ -158,7 +158,7 @@ def flat_file():
     return out
 
 
-def main():
+def figures():
     golden()
     mask = ours(rate, dict(mask_science_regions=True, save_mask=True))[1]
     masked = dict(user_mask=mask)
@@ -176,7 +176,7 @@ def main():
         ("median, no mask, n_sigma 5", dict(n_sigma=5), 1e-4),
         ("median, flat", dict(apply_flat_field=True, override_flat=flat_file()), 1e-3),
         ("median, histogram", dict(fit_histogram=True), 1e-3),
-    ) if "--quick" not in sys.argv else ():
+    ):
         compare(name, rate, options, target)
     for x0, y0, nx, ny in ((900, 0, 16, 2048), (700, 300, 512, 64)):
         path = window(rate, x0, y0, nx, ny)
@@ -186,8 +186,13 @@ def main():
     compare("NRS2, fft, median background", other, dict(fit_method="fft"), 0.02)
     path = window(other, 900, 0, 16, 2048)
     compare("NRS2, window 16 x 2048, fft", path, dict(fit_method="fft"), 0.02)
-    if "--time" in sys.argv:
+
+
+def main():
+    if "--only-time" in sys.argv:
         clock()
+    else:
+        figures()
     if "--json" in sys.argv:
         with open(sys.argv[sys.argv.index("--json") + 1], "w") as f:
             json.dump(dict(figures=rows, times=times), f, indent=1)
