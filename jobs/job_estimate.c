@@ -28,7 +28,10 @@
 /* While gp cleans: image, noise, variance, errors and masks (22), and eight series and
  * spectra of the samples, of which NRSIRS2 has 1.4 for each pixel. */
 #define CLEANING 66.0
-#define OPENED 14.0 /* spec3: SCI, ERR, DQ, slice */
+/* VAR_BKG of exposures, and of a voxel where they share a background. */
+#define SHARED 4.0
+#define OPENED (14.0 + SHARED) /* spec3: SCI, ERR, DQ, slice ... */
+#define CORRECTED 46.0         /* ... or all, where a stage corrects what is opened */
 #define VOXEL 20.0
 #define TILE (6 * MB)
 #define KEPT_WCS (0.5 * MB)
@@ -148,6 +151,14 @@ static double members(const struct job *job)
            backgrounds * KEPT_BACKGROUND;
 }
 
+/* Does master_background have something to subtract? */
+static bool corrects(const struct job *job, const struct job_plan *plan)
+{
+    const int i = running_step(plan, "master_background");
+    return i >= 0 && (job->n_members || params_string(recipe_params(plan->settings, i),
+                                                      "user_background"));
+}
+
 int job_estimate(const struct job *job, const struct job_extent *extents,
                  struct job_memory *ret, struct err *err)
 {
@@ -171,10 +182,14 @@ int job_estimate(const struct job *job, const struct job_extent *extents,
         is_spec2 ? CALIBRATED + PATHLOSS + NARROW + (keeps_flat(&plan) ? FLAT : 0) : 0;
     const double cleaning = cleans_by_gp(&plan) ? CLEANING : 0;
     calibrate = is_spec2 ? fmax(calibrate, CALIBRATED + members(job) + cleaning) : 0;
-    double open = is_spec2 ? CALIBRATED + (job->n_save ? PATHLOSS : 0) : OPENED;
+    calibrate += is_spec2 && job->n_members ? SHARED : 0;
+    double open = is_spec2               ? CALIBRATED + (job->n_save ? PATHLOSS : 0)
+                  : corrects(job, &plan) ? CORRECTED
+                                         : OPENED;
+    const double voxel = VOXEL + (!is_spec2 && job->n_inputs > 1 ? SHARED : 0);
     double most = x.pixels * calibrate;
     if (cube >= 0) {
-        most = fmax(most, x.pixels * (open + TRACE) + voxels(&rq, &x) * VOXEL);
+        most = fmax(most, x.pixels * (open + TRACE) + voxels(&rq, &x) * voxel);
     }
     most += (job->threads > 1 ? job->threads : 1) * TILE;
     most += is_spec2 ? 0 : (double)job->n_inputs * KEPT_WCS;

@@ -228,7 +228,8 @@ static void drop_spare_planes(struct job_context *c)
         struct exposure *e = c->data.exposures[i];
         free(e->pathloss_ps);
         free(e->pathloss_un);
-        e->pathloss_ps = e->pathloss_un = NULL;
+        free(e->var_background);
+        e->pathloss_ps = e->pathloss_un = e->var_background = NULL;
     }
 }
 
