@@ -32,7 +32,14 @@ static const struct {
     {"TELAPSE", true, SUM},        {"IMPRHOW", false, MULTIPLE},
     {"IMPRFILE", false, MULTIPLE}, {"IMPRDIST", false, LARGEST},
     {"IMPRFIT", false, MULTIPLE},  {"IMPRAMP", false, MEAN},
-    {"IMPRAERR", false, LARGEST},
+    {"IMPRAERR", false, LARGEST},  {"CFN_LEFT", false, MULTIPLE},
+    {"CFN_NOBG", false, SUM},      {"CFN_FEW", false, SUM},
+    {"CFN_LITE", false, LARGEST},  {"CFN_HELD", false, SUM},
+    {"CFN_BEF", false, MEAN},      {"CFN_AFT", false, MEAN},
+    {"CFN_BEF1", false, MEAN},     {"CFN_BEF2", false, MEAN},
+    {"CFN_BEF3", false, MEAN},     {"CFN_BEF4", false, MEAN},
+    {"CFN_AFT1", false, MEAN},     {"CFN_AFT2", false, MEAN},
+    {"CFN_AFT3", false, MEAN},     {"CFN_AFT4", false, MEAN},
 };
 #define N_RULES (sizeof rules / sizeof *rules)
 _Static_assert(N_RULES <= HEADER_BLEND_KEYS, "room for every rule");

@@ -11,7 +11,7 @@
  * Ownership: header_blend_done releases. Thread: one. Test: tests/stages/test_cube_header.c
  */
 
-#define HEADER_BLEND_KEYS 32 /* at least as many as rules */
+#define HEADER_BLEND_KEYS 64 /* at least as many as rules */
 
 struct header_blend {
     struct header primary, science; /* of the first exposure */

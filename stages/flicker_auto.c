@@ -373,9 +373,9 @@ int flicker_auto_mask(const struct stage_env *env, struct flicker *f,
     }
     if (!code) {
         stage_note(env,
-                   "%s: automatic mask: light on %zu background pixels, %d rows beside "
-                   "each slice left out, %zu pixels taken back for columns with few, "
-                   "wide light of %.2g DN/s rms set aside",
+                   "%s: automatic mask: light on %zu background pixels, rows beside "
+                   "each slice left out: %d, pixels taken back for columns with few: "
+                   "%zu, wide light of %.2g DN/s rms set aside",
                    e->meta.filename, found.light, found.spill, found.restored,
                    light->found ? light->rms : 0);
     }

@@ -91,6 +91,35 @@ START_TEST(test_cube_header_blends_imprints)
 }
 END_TEST
 
+/* Noise of two exposures, the second of which was left as it was: means, and why. */
+START_TEST(test_cube_header_blends_noise)
+{
+    struct err err = {0};
+    struct header p[2] = {0}, s[2] = {0};
+    struct header_blend b = {0};
+    const char *text = NULL;
+    for (int i = 0; i < 2; i++) {
+        make(&p[i], &s[i], "NRS1", 60000, 100);
+        support_ok(header_set_int(&p[i], "CFN_HELD", 100, NULL, &err), &err);
+        support_ok(header_set_real(&p[i], "CFN_AFT1", 1 + 2 * i, NULL, &err), &err);
+        if (i == 1) {
+            support_ok(header_set_string(&p[i], "CFN_LEFT", "noise", NULL, &err), &err);
+        }
+        support_ok(header_blend_add(&b, &p[i], &s[i], &err), &err);
+    }
+    support_ok(header_blend_finish(&b, &err), &err);
+    ck_assert_double_eq(real_of(&b.primary, "CFN_HELD"), 200);
+    ck_assert_double_eq(real_of(&b.primary, "CFN_AFT1"), 2);
+    ck_assert(header_get_string(&b.primary, "CFN_LEFT", &text));
+    ck_assert_str_eq(text, "noise");
+    header_blend_done(&b);
+    for (int i = 0; i < 2; i++) {
+        header_done(&p[i]);
+        header_done(&s[i]);
+    }
+}
+END_TEST
+
 START_TEST(test_cube_header_one_is_unchanged)
 {
     struct err err = {0};
@@ -115,6 +144,7 @@ int main(void)
     TCase *t = tcase_create("cube_header");
     tcase_add_test(t, test_cube_header_blends);
     tcase_add_test(t, test_cube_header_blends_imprints);
+    tcase_add_test(t, test_cube_header_blends_noise);
     tcase_add_test(t, test_cube_header_one_is_unchanged);
     suite_add_tcase(s, t);
     return support_run(s);
