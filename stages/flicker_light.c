@@ -209,20 +209,38 @@ static void judge(const struct box *boxes, const uint8_t *use, size_t across, si
     l->found = l->ratio > BELIEVED;
 }
 
+static double level_term(const float *levels, int kx, int nx)
+{
+    double sum = 0;
+    for (int x = 0; x < nx; x++) {
+        sum += (double)levels[x] * order(kx, x + 0.5, nx);
+    }
+    return 2 * sum / nx;
+}
+
 /*
  * The terms that y does not change, of the levels of columns. In the boxes, whose levels
  * are off, they stood for minus the levels of the rest of the light. Cosines are
- * orthogonal over all columns, so each is a sum.
+ * orthogonal over all columns, so each is a sum. Slow noise is in them: its power, which
+ * goes as 1 / order, is told by the orders above; of the light by its other terms of the
+ * same order along x. The share of the light in both is what counts as light.
  */
 static void take_levels(const float *levels, struct flicker_light *l)
 {
+    double noise = 0;
+    for (int kx = LIGHT_X + 1; kx <= 5 * LIGHT_X; kx++) {
+        const double c = level_term(levels, kx, l->nx);
+        noise += kx * c * c / (4 * LIGHT_X);
+    }
     l->c[0][0] = 0; /* the level of the whole image stays */
     for (int kx = 1; kx <= l->orders_x; kx++) {
-        double sum = 0;
-        for (int x = 0; x < l->nx; x++) {
-            sum += (double)levels[x] * order(kx, x + 0.5, l->nx);
+        double light = 0;
+        for (int ky = 1; ky <= l->orders_y; ky++) {
+            light += l->c[ky][kx] * l->c[ky][kx] / l->orders_y;
         }
-        l->c[0][kx] += 2 * sum / l->nx;
+        const double both = light + noise / kx;
+        l->c[0][kx] += level_term(levels, kx, l->nx);
+        l->c[0][kx] *= both > 0 ? light / both : 0;
     }
 }
 

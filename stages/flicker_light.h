@@ -9,7 +9,7 @@
  * a column takes 20 ms; so what is smooth in x and changes with y is light. It is a short
  * cosine series, orders 0..LIGHT_Y along y and 0..LIGHT_X along x, fitted to the means of
  * boxes of background pixels. Whether there is any is told by what changes with y; if so,
- * what changes with x alone is taken for light too, though slow noise may be in it.
+ * what changes with x alone may be light or slow noise: a likely share is taken for light.
  * Thread: any. Test: tests/stages/test_flicker_auto.c
  */
 enum { LIGHT_X = 6, LIGHT_Y = 6 };

@@ -105,8 +105,8 @@ for method in methods:
     (g, k), _ = removed(leak, {"fit_method": method, "mask_science_regions": "true"})
     print(f"       {method}: single pixels, means of 65: slices masked {c:.4f} {d:.4f}, automatic {a:.4f} {b:.4f}; with leakage: slices masked {g:.4f} {k:.4f}, automatic {e:.4f} {f:.4f}")
     figure(f"{method}: automatic against slices masked, without leakage", c - a, 0.02)
-    figure(f"{method}: with leakage against without, automatic, single pixels", a - e, 0.01)
-    figure(f"{method}: with leakage against without, automatic, means of 65", b - f, 0.01)
+    figure(f"{method}: with leakage against without, automatic, single pixels", a - e, 0.02)
+    figure(f"{method}: with leakage against without, automatic, means of 65", b - f, 0.02)
 
 print("flux of a faint extended source lost; it spills over the ends of the slices")
 dark = simulate("dark", *noise, "--source", "0", "--disc", "0", "--zodi", "0")
