@@ -6,7 +6,7 @@
 
 #include "common/base/path.h"
 
-#define WINDOW 500 /* members before and after in which nods are looked for */
+#define WINDOW 100 /* members before and after in which nods are looked for */
 
 /* Does a word of a target say so: "sky", "sky2", "targetsky"? */
 static bool word_says_blank(const char *word)
