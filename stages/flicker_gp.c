@@ -123,9 +123,12 @@ static int run(struct fit *fit, struct err *err)
                                        .mean = spectra + m,
                                        .weight = fit->weight};
     int code = spectra ? find_covariance(fit, err) : ERR_NOMEM;
-    if (!code && (cov->n_nodes < 3 || !(cov->within[0] > 0))) {
+    if (!code && !(cov->n_nodes > 0 && cov->within[0] > 0)) {
         memset(f->noise, 0, (size_t)f->nx * (size_t)f->ny * sizeof *f->noise);
-        stage_note(fit->env, "%s: no 1/f noise found", f->exposure->meta.filename);
+        stage_warn(fit->env, "%s: stays as it is: %s", f->exposure->meta.filename,
+                   cov->n_nodes ? "no 1/f noise was found"
+                                : "too few background pixels to tell how the noise "
+                                  "hangs together");
         free(spectra);
         return 0;
     }

@@ -71,7 +71,7 @@ struct gp_covariance {
 /*
  * From the background pixels themselves: products of pairs of a lag, averaged, and
  * smoothed in lag. y, used: n_outputs series of n values: the data, 0 where not used,
- * and 1 where used.
+ * and 1 where used. No nodes if there are too few pairs of the shortest lags.
  */
 int gp_covariance_estimate(const struct stage_env *env, const struct gp_readout *r,
                            const struct fft *fft, const float *y, const float *used,

@@ -108,7 +108,7 @@ static size_t bins(size_t n, size_t *edges)
 /* The node at lag 0 without the white noise. */
 static void split_white(struct gp_covariance *c)
 {
-    if (c->n_nodes < 3) {
+    if (c->n_nodes == 0) {
         return;
     }
     const double step = c->within[1] - c->within[2];
@@ -145,6 +145,9 @@ int gp_covariance_estimate(const struct stage_env *env, const struct gp_readout 
         ret->lag[k] = (double)(edges[i] + edges[i + 1] - 1) / 2;
         ret->within[k] = sums[0][i] / sums[2][i];
         ret->between[k] = r->n_outputs > 1 ? sums[1][i] / sums[3][i] : 0;
+    }
+    if (ret->n_nodes < 3 || ret->lag[2] > 2) {
+        ret->n_nodes = 0;
     }
     split_white(ret);
     return code;

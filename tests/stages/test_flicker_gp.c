@@ -214,7 +214,8 @@ START_TEST(test_flicker_gp_covariance_in_a_file)
 }
 END_TEST
 
-/* Without background pixels, and without noise, the image stays as it is. */
+/* Without background pixels, with fewer than the covariance needs, and without noise, the
+ * image stays as it is. */
 START_TEST(test_flicker_gp_nothing_to_do)
 {
     struct err err = {0};
@@ -222,6 +223,16 @@ START_TEST(test_flicker_gp_nothing_to_do)
     memset(e->regions, 1, NX * NY);
     support_ok(stage_kit_run(&kit, &stage_clean_flicker_noise, gp, 2, e, &err), &err);
     ck_assert_mem_eq(e->sci, raw->sci, sizeof truth);
+    exposure_free(e);
+    exposure_free(raw);
+
+    e = scene(FLICKER, WHITE);
+    raw = scene(FLICKER, WHITE);
+    memset(e->regions, 1, NX * NY);
+    memset(e->regions + 100 * NX, 0, 12 * NX);
+    support_ok(stage_kit_run(&kit, &stage_clean_flicker_noise, gp, 2, e, &err), &err);
+    ck_assert_mem_eq(e->sci, raw->sci, sizeof truth);
+    ck_assert_ptr_nonnull(strstr(kit.said, "too few background pixels"));
     exposure_free(e);
     exposure_free(raw);
 
