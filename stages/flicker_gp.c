@@ -167,7 +167,8 @@ int flicker_gp(const struct stage_env *env, struct flicker *f, struct err *err)
         const size_t samples = (size_t)fit.readout.n_outputs * fit.readout.n;
         fit.y = mem_alloc(samples, sizeof *fit.y, err);
         fit.weight = mem_alloc(samples, sizeof *fit.weight, err);
-        code = fit.y && fit.weight ? fft_new(fit.readout.n, &fit.fft, err) : ERR_NOMEM;
+        code = fit.y && fit.weight ? fft_new_aligned(fit.readout.n, &fit.fft, err)
+                                   : ERR_NOMEM;
     }
     code = code ? code : run(&fit, err);
     f->variance = fit.f.variance;

@@ -30,7 +30,7 @@ struct gp_readout {
     size_t n_lines, length;     /* lines of an output, pixels of a line */
     size_t line;                /* samples from one line to the next */
     size_t group, group_period; /* pixels read in a row, samples from group to group */
-    size_t n;                   /* samples of a series, a good length for a transform */
+    size_t n; /* samples of a series, a good length for a transform; a multiple of 4 */
     size_t start[GP_MAX_OUTPUTS];
     long step[GP_MAX_OUTPUTS];
     const char *name; /* for the log */
@@ -48,6 +48,12 @@ void gp_readout_choose(const struct flicker *f, bool irs2, struct gp_readout *re
 static inline size_t gp_readout_when(const struct gp_readout *r, size_t j)
 {
     return j / r->group * r->group_period + j % r->group;
+}
+
+/* From the spectrum of one output to the next, of n / 2 + 1 values: each is aligned. */
+static inline size_t gp_readout_stride(const struct gp_readout *r)
+{
+    return r->n / 2 + 2;
 }
 
 /* An image into series, `fill` where there is no pixel, and back. series[c] has n values.
@@ -99,7 +105,7 @@ int gp_covariance_read(const char *path, struct gp_covariance *ret, struct err *
 /* What is known but the data. Borrowed. */
 struct gp_problem {
     const struct gp_readout *readout;
-    const struct fft *fft;           /* of readout->n */
+    const struct fft *fft;           /* of readout->n, aligned */
     const float *differences, *mean; /* power spectra, n / 2 + 1 values each */
     const float
         *weight; /* n_outputs series: 1 / variance of the white noise, 0: unknown */

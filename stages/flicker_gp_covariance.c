@@ -34,7 +34,7 @@ static int forward(size_t c, int thread, void *arg, struct err *err)
     (void)thread;
     (void)err;
     memcpy(l->series + c * n, l->data + c * n, n * sizeof *l->series);
-    fft_forward(l->fft, l->series + c * n, l->halfs + c * (n / 2 + 1));
+    fft_forward(l->fft, l->series + c * n, l->halfs + c * gp_readout_stride(l->r));
     return 0;
 }
 
@@ -42,20 +42,20 @@ static int forward(size_t c, int thread, void *arg, struct err *err)
 static int multiply(size_t piece, int thread, void *arg, struct err *err)
 {
     const struct loop *l = arg;
-    const size_t m = l->r->n / 2 + 1;
+    const size_t m = l->r->n / 2 + 1, stride = gp_readout_stride(l->r);
     (void)thread;
     (void)err;
     for (size_t k = piece * BLOCK; k < m && k < (piece + 1) * BLOCK; k++) {
         float complex sum = 0;
         float squares = 0;
         for (int c = 0; c < l->r->n_outputs; c++) {
-            const float complex v = l->halfs[(size_t)c * m + k];
+            const float complex v = l->halfs[(size_t)c * stride + k];
             sum += v;
             squares += crealf(v) * crealf(v) + cimagf(v) * cimagf(v);
         }
         l->halfs[k] = squares;
         if (l->r->n_outputs > 1) {
-            l->halfs[m + k] =
+            l->halfs[stride + k] =
                 crealf(sum) * crealf(sum) + cimagf(sum) * cimagf(sum) - squares;
         }
     }
@@ -67,7 +67,8 @@ static int inverse(size_t c, int thread, void *arg, struct err *err)
     const struct loop *l = arg;
     (void)thread;
     (void)err;
-    fft_inverse(l->fft, l->halfs + c * (l->r->n / 2 + 1), l->series + c * l->r->n);
+    fft_inverse(l->fft, l->halfs + c * gp_readout_stride(l->r),
+                l->series + c * l->r->n);
     return 0;
 }
 
@@ -128,7 +129,7 @@ int gp_covariance_estimate(const struct stage_env *env, const struct gp_readout 
     const size_t n = r->n, n_bins = bins(n, edges), outputs = (size_t)r->n_outputs;
     struct loop l = {.r = r, .fft = fft, .data = y};
     l.series = mem_alloc(outputs * n, sizeof *l.series, err);
-    l.halfs = mem_alloc(outputs * (n / 2 + 1), sizeof *l.halfs, err);
+    l.halfs = mem_alloc(outputs * gp_readout_stride(r), sizeof *l.halfs, err);
     int code = l.series && l.halfs ? 0 : ERR_NOMEM;
     code = code ? code : sum_bins(env, &l, edges, n_bins, sums[0], sums[1], err);
     l.data = used;

@@ -37,6 +37,11 @@ static size_t half(const struct solver *s)
     return s->r->n / 2 + 1;
 }
 
+static size_t stride(const struct solver *s)
+{
+    return gp_readout_stride(s->r);
+}
+
 static size_t pieces(const struct solver *s)
 {
     return (half(s) + BLOCK - 1) / BLOCK;
@@ -73,12 +78,12 @@ static int start_direction(size_t piece, int thread, void *arg, struct err *err)
     for (size_t k = piece * BLOCK; k < m && k < (piece + 1) * BLOCK; k++) {
         float complex w[GP_MAX_OUTPUTS], v[GP_MAX_OUTPUTS];
         for (int c = 0; c < outputs; c++) {
-            const size_t i = (size_t)c * m + k;
+            const size_t i = (size_t)c * stride(s) + k;
             w[c] = s->direction[i] = s->residual[i] + s->step * s->direction[i];
         }
         apply_g(s, k, w, v);
         for (int c = 0; c < outputs; c++) {
-            s->product[(size_t)c * m + k] = v[c];
+            s->product[(size_t)c * stride(s) + k] = v[c];
         }
     }
     return 0;
@@ -91,7 +96,7 @@ static int weigh(size_t c, int thread, void *arg, struct err *err)
     const size_t n = s->r->n;
     float *series = s->series + c * n;
     const float *weight = s->problem->weight + c * n, d = s->d;
-    float complex *spectrum = s->product + c * half(s);
+    float complex *spectrum = s->product + c * stride(s);
     (void)thread;
     (void)err;
     fft_inverse(s->fft, spectrum, series);
@@ -115,12 +120,12 @@ static int finish_product(size_t piece, int thread, void *arg, struct err *err)
     for (size_t k = piece * BLOCK; k < m && k < (piece + 1) * BLOCK; k++) {
         float complex w[GP_MAX_OUTPUTS], v[GP_MAX_OUTPUTS];
         for (int c = 0; c < outputs; c++) {
-            w[c] = s->product[(size_t)c * m + k] * scale;
+            w[c] = s->product[(size_t)c * stride(s) + k] * scale;
         }
         apply_g(s, k, w, v);
         float dot = 0;
         for (int c = 0; c < outputs; c++) {
-            const size_t i = (size_t)c * m + k;
+            const size_t i = (size_t)c * stride(s) + k;
             const float complex p = s->direction[i];
             const float complex q = s->product[i] = p + v[c];
             dot += crealf(p) * crealf(q) + cimagf(p) * cimagf(q);
@@ -142,7 +147,7 @@ static int advance(size_t piece, int thread, void *arg, struct err *err)
     for (size_t k = piece * BLOCK; k < m && k < (piece + 1) * BLOCK; k++) {
         float square = 0;
         for (int c = 0; c < s->r->n_outputs; c++) {
-            const size_t i = (size_t)c * m + k;
+            const size_t i = (size_t)c * stride(s) + k;
             s->u[i] += s->step * s->direction[i];
             const float complex v = s->residual[i] -= s->step * s->product[i];
             square += crealf(v) * crealf(v) + cimagf(v) * cimagf(v);
@@ -178,7 +183,7 @@ static int right_side_forward(size_t c, int thread, void *arg, struct err *err)
     for (size_t t = 0; t < n; t++) {
         series[t] *= weight[t];
     }
-    fft_forward(s->fft, series, s->product + c * half(s));
+    fft_forward(s->fft, series, s->product + c * stride(s));
     return 0;
 }
 
@@ -193,12 +198,12 @@ static int right_side(size_t piece, int thread, void *arg, struct err *err)
     for (size_t k = piece * BLOCK; k < m && k < (piece + 1) * BLOCK; k++) {
         float complex w[GP_MAX_OUTPUTS], v[GP_MAX_OUTPUTS];
         for (int c = 0; c < s->r->n_outputs; c++) {
-            w[c] = s->product[(size_t)c * m + k] * scale;
+            w[c] = s->product[(size_t)c * stride(s) + k] * scale;
         }
         apply_g(s, k, w, v);
         float square = 0;
         for (int c = 0; c < s->r->n_outputs; c++) {
-            const size_t i = (size_t)c * m + k;
+            const size_t i = (size_t)c * stride(s) + k;
             s->residual[i] = v[c];
             s->direction[i] = s->u[i] = 0;
             square += crealf(v[c]) * crealf(v[c]) + cimagf(v[c]) * cimagf(v[c]);
@@ -220,11 +225,11 @@ static int estimate(size_t piece, int thread, void *arg, struct err *err)
     for (size_t k = piece * BLOCK; k < m && k < (piece + 1) * BLOCK; k++) {
         float complex w[GP_MAX_OUTPUTS], v[GP_MAX_OUTPUTS];
         for (int c = 0; c < s->r->n_outputs; c++) {
-            w[c] = s->u[(size_t)c * m + k] * scale;
+            w[c] = s->u[(size_t)c * stride(s) + k] * scale;
         }
         apply_g(s, k, w, v);
         for (int c = 0; c < s->r->n_outputs; c++) {
-            s->product[(size_t)c * m + k] = v[c];
+            s->product[(size_t)c * stride(s) + k] = v[c];
         }
     }
     return 0;
@@ -235,7 +240,7 @@ static int estimate_inverse(size_t c, int thread, void *arg, struct err *err)
     const struct solver *s = arg;
     (void)thread;
     (void)err;
-    fft_inverse(s->fft, s->product + c * half(s), s->series + c * s->r->n);
+    fft_inverse(s->fft, s->product + c * stride(s), s->series + c * s->r->n);
     return 0;
 }
 
@@ -283,7 +288,7 @@ static void prepare(struct solver *s)
 
 static int allocate(struct solver *s, struct err *err)
 {
-    const size_t m = half(s), all = (size_t)s->r->n_outputs * m;
+    const size_t m = half(s), all = (size_t)s->r->n_outputs * stride(s);
     s->g_mean = mem_alloc(m, sizeof *s->g_mean, err);
     s->g_differences = mem_alloc(m, sizeof *s->g_differences, err);
     s->u = mem_alloc(all, sizeof *s->u, err);

@@ -45,7 +45,7 @@ struct loop {
 static int draw(size_t piece, int thread, void *arg, struct err *err)
 {
     const struct loop *l = arg;
-    const size_t m = l->r->n / 2 + 1;
+    const size_t m = l->r->n / 2 + 1, stride = gp_readout_stride(l->r);
     const int outputs = l->r->n_outputs;
     const float scale = (float)(1 / sqrt(2 * (double)l->r->n));
     struct signs signs = {.left = 0};
@@ -63,7 +63,7 @@ static int draw(size_t piece, int thread, void *arg, struct err *err)
         }
         sum *= (mean - differences) / (float)outputs;
         for (int c = 0; c < outputs; c++) {
-            l->halfs[(size_t)c * m + k] = differences * w[c] + sum;
+            l->halfs[(size_t)c * stride + k] = differences * w[c] + sum;
         }
     }
     return 0;
@@ -80,7 +80,7 @@ static int expose(size_t c, int thread, void *arg, struct err *err)
     rng_init(&signs.rng, SEED + 1, c);
     (void)thread;
     (void)err;
-    fft_inverse(l->problem->fft, l->halfs + c * (n / 2 + 1), drawn);
+    fft_inverse(l->problem->fft, l->halfs + c * gp_readout_stride(l->r), drawn);
     for (size_t t = 0; t < n; t++) {
         const float white = sign(&signs);
         y[t] = weight[t] > 0 ? drawn[t] + white / sqrtf(weight[t]) : 0;
@@ -102,7 +102,7 @@ static int subtract(size_t c, int thread, void *arg, struct err *err)
 static int draw_data(const struct stage_env *env, struct loop *l, struct err *err)
 {
     const size_t m = l->r->n / 2 + 1, outputs = (size_t)l->r->n_outputs;
-    l->halfs = mem_alloc(outputs * m, sizeof *l->halfs, err);
+    l->halfs = mem_alloc(outputs * gp_readout_stride(l->r), sizeof *l->halfs, err);
     int code =
         l->halfs ? par_for(env->par, (m + BLOCK - 1) / BLOCK, draw, l, env->cancel, err)
                  : ERR_NOMEM;

@@ -326,12 +326,12 @@ START_TEST(test_flicker_gp_solves_as_dense_algebra)
     struct fft *fft = NULL;
     struct par *par = NULL;
     struct rng rng;
-    float y[ALL], weight[ALL];
+    _Alignas(16) float y[ALL], weight[ALL];
     double a[ALL];
     int where[ALL], n = 0, rounds;
     rng_init(&rng, 3, 0);
     small_covariance(&cov);
-    support_ok(fft_new(N, &fft, &err), &err);
+    support_ok(fft_new_aligned(N, &fft, &err), &err);
     support_ok(par_new(2, &par, &err), &err);
     double *k = dense_covariance(&cov, fft);
     double *m = mem_alloc((size_t)ALL * ALL, sizeof *m, &err);
@@ -394,7 +394,7 @@ START_TEST(test_flicker_gp_spectra_have_no_holes)
         cov.lag[k] = (double)k;
         cov.within[k] = k < 10;
     }
-    support_ok(fft_new(N, &fft, &err), &err);
+    support_ok(fft_new_aligned(N, &fft, &err), &err);
     support_ok(gp_covariance_spectra(&cov, &small, fft, differences, mean, &err), &err);
     for (int k = 0; k <= N / 2; k++) {
         const double d = (double)differences[k];
