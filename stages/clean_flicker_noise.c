@@ -227,6 +227,7 @@ static int clean(const struct stage_env *env, const struct params *params,
         return leave_as_is(env, e, "the mask has no background pixel", err);
     }
     code = code ? code : take_background(env, params, f, err);
+    flicker_forget(f);
     code = code ? code : flicker_check_before(env, params, f, check, err);
     if (!code && check->verdict == FLICKER_CLEAN) {
         code = fit(env, params, f, err);
@@ -265,6 +266,7 @@ static int one_exposure(const struct stage_env *env, const struct params *params
     struct flicker_check check = {0};
     code = code ? code : clean(env, params, &f, &check, e, err);
     flicker_check_done(&check);
+    flicker_forget(&f);
     free(f.flat);
     free(f.image);
     free(f.mask);

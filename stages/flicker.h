@@ -13,6 +13,8 @@
  * rising y follow one another in time, 10 us apart, on four outputs of 512 rows.
  * Test: tests/stages/test_clean_flicker_noise.c
  */
+struct flicker_stats;
+
 struct flicker {
     const struct exposure *exposure; /* as it came; planes are changed at the end */
     int nx, ny;
@@ -26,7 +28,9 @@ struct flicker {
     float *variance; /* NULL, or the noise's variance, made (mem_alloc) by a method */
     const char *covariance_file; /* gp: NULL, or where to take the covariance from */
     bool save_covariance;        /* gp: hand the covariance to the runner */
-    size_t n_plain;              /* fft: lines with too few pixels for all vectors */
+    struct flicker_stats *stats; /* NULL, or those of image + shift, kept in `noise` */
+    double low, high, shift; /* of `stats`: the mask is what lies within low..high */
+    size_t n_plain;          /* fft: lines with too few pixels for all vectors */
 };
 
 /* ---- flicker_pixels.c ---- */
@@ -50,11 +54,16 @@ struct flicker_cut {
  * masked pixels, clipped at 3 sigma in five rounds. fit_histogram: those of a Gaussian
  * fitted to 2000 bins within 4 sigma of the clipped mean; if that does not converge, the
  * clipped mean and standard deviation.
- * Overwrites f->noise. Returned: *ret_median of what is left, 0 if nothing is.
+ * The statistics stay for the next call (flicker_forget): until then the mask must not be
+ * changed otherwise, the image by no more than f->shift, and f->noise is in use.
+ * Returned: *ret_median of what is left, 0 if nothing is.
  * Reference: jwst user documentation, "clean_flicker_noise".
  */
 int flicker_clip(const struct stage_env *env, struct flicker *f,
                  const struct flicker_cut *cut, float *ret_median, struct err *err);
+
+/* The image, the mask or f->noise will be changed: statistics are made anew. */
+void flicker_forget(struct flicker *f);
 
 /* ---- flicker_background.c ---- */
 

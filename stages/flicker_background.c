@@ -76,5 +76,10 @@ int flicker_background(const struct stage_env *env, const struct params *params,
     if (!code && !strcmp(method, "model")) {
         code = take_model(env, params, f, err);
     }
+    if (f->model) {
+        flicker_forget(f);
+    } else {
+        f->shift += (double)f->level;
+    }
     return code ? code : flicker_pixels(env, f, take, f, err);
 }

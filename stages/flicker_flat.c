@@ -27,6 +27,7 @@ static int fill_gaps(const struct stage_env *env, struct flicker *f, float *flat
         .image = f->image, .mask = f->mask, .nx = f->nx, .ny = f->ny};
     flicker_mesh_box(&mesh);
     int code = flicker_clip(env, f, &cut, &level, err);
+    flicker_forget(f);
     code = code ? code : flicker_mesh(env, &mesh, f->noise, &found, err);
     for (size_t i = 0; !code && i < n; i++) {
         if (!isfinite(flat[i]) || flat[i] == 0) {

@@ -181,32 +181,52 @@ static void narrow(void *arg, size_t first, size_t end)
     }
 }
 
+void flicker_forget(struct flicker *f)
+{
+    flicker_stats_free(f->stats);
+    f->stats = NULL;
+}
+
+static int remember(const struct stage_env *env, struct flicker *f, struct err *err)
+{
+    if (f->stats) {
+        return 0;
+    }
+    f->low = -INFINITY;
+    f->high = INFINITY;
+    f->shift = 0;
+    return flicker_stats_new(env, f->image, f->mask, exposure_pixels(f->exposure),
+                             f->noise, &f->stats, err);
+}
+
 int flicker_clip(const struct stage_env *env, struct flicker *f,
                  const struct flicker_cut *cut, float *ret_median, struct err *err)
 {
     const size_t n = exposure_pixels(f->exposure);
-    struct flicker_stats *s = NULL;
-    int code = flicker_stats_new(env, f->image, f->mask, n, f->noise, &s, err);
+    int code = remember(env, f, err);
     if (code) {
         return code;
     }
-    if (flicker_stats_n(s) == 0) {
-        flicker_stats_free(s);
+    const struct flicker_stats *s = f->stats;
+    const struct robust_stats r =
+        flicker_stats_clip(s, f->low, f->high, STATISTICS_SIGMA, ROUNDS);
+    if (r.n == 0) {
         *ret_median = 0;
         return 0;
     }
-    const struct robust_stats r = flicker_stats_clip(s, STATISTICS_SIGMA, ROUNDS);
     struct level l = {cut->fit_histogram ? r.mean : r.median, r.std};
     if (cut->lower_half) {
-        l.sigma = flicker_stats_below(s, l.center, STATISTICS_SIGMA, ROUNDS);
+        l.sigma = flicker_stats_below(s, f->low, l.center, STATISTICS_SIGMA, ROUNDS);
     }
+    l.center -= f->shift;
     if (cut->fit_histogram) {
         code = refine(f->image, f->mask, n, cut->lower_half, &l, err);
     }
     struct limits limits = {f, l.center - cut->lower * l.sigma,
                             l.center + cut->upper * l.sigma};
-    const float median = flicker_stats_median(s, limits.from, limits.to);
-    *ret_median = isnan(median) ? 0 : median;
-    flicker_stats_free(s);
+    f->low = fmax(f->low, limits.from + f->shift);
+    f->high = fmin(f->high, limits.to + f->shift);
+    const float median = flicker_stats_median(s, f->low, f->high);
+    *ret_median = isnan(median) ? 0 : (float)((double)median - f->shift);
     return code ? code : flicker_pixels(env, f, narrow, &limits, err);
 }

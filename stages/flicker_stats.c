@@ -289,10 +289,9 @@ static struct robust_stats stats_between(const struct flicker_stats *s, double l
     return r;
 }
 
-struct robust_stats flicker_stats_clip(const struct flicker_stats *s, double sigma,
-                                       int max_rounds)
+struct robust_stats flicker_stats_clip(const struct flicker_stats *s, double low,
+                                       double high, double sigma, int max_rounds)
 {
-    double low = -INFINITY, high = INFINITY;
     struct robust_stats r = stats_between(s, low, high);
     for (int round = 0; round < max_rounds && r.n > 0; round++) {
         const size_t was = r.n;
@@ -306,10 +305,10 @@ struct robust_stats flicker_stats_clip(const struct flicker_stats *s, double sig
     return r;
 }
 
-double flicker_stats_below(const struct flicker_stats *s, double center, double sigma,
-                           int max_rounds)
+double flicker_stats_below(const struct flicker_stats *s, double low, double center,
+                           double sigma, int max_rounds)
 {
-    double low = -INFINITY, std = (double)NAN;
+    double std = (double)NAN;
     size_t was = 0;
     for (int round = 0; round <= max_rounds; round++) {
         const struct bin b = sums_between(s, low, center);

@@ -24,17 +24,18 @@ void flicker_stats_free(struct flicker_stats *s); /* NULL is fine */
 
 size_t flicker_stats_n(const struct flicker_stats *s); /* masked pixels */
 
-/* As robust_clip (median, standard deviation, rounds). n = 0: all NaN. */
-struct robust_stats flicker_stats_clip(const struct flicker_stats *s, double sigma,
-                                       int max_rounds);
+/* As robust_clip (median, standard deviation, rounds) of the values within low..high.
+ * n = 0: all NaN. */
+struct robust_stats flicker_stats_clip(const struct flicker_stats *s, double low,
+                                       double high, double sigma, int max_rounds);
 
 /*
- * Of the values at or below `center` and their mirror images above it, clipped alike: the
+ * Of the values from `low` up to `center` and their mirror images above it, clipped alike: the
  * standard deviation about it (their mean and median are the center). NaN if there are
  * none.
  */
-double flicker_stats_below(const struct flicker_stats *s, double center, double sigma,
-                           int max_rounds);
+double flicker_stats_below(const struct flicker_stats *s, double low, double center,
+                           double sigma, int max_rounds);
 
 /* Median of the values within low..high, in single precision as robust_median; NaN if
  * there are none. */

@@ -54,7 +54,8 @@ START_TEST(test_flicker_stats_are_those_of_sorted_values)
         ck_assert_uint_eq(flicker_stats_n(s), n);
         for (int rounds = 1; rounds <= 5; rounds++) {
             const struct robust_stats a = robust_clip(values, scratch, n, 3, rounds),
-                                      b = flicker_stats_clip(s, 3, rounds);
+                                      b = flicker_stats_clip(s, -INFINITY, INFINITY, 3,
+                                                             rounds);
             ck_assert_uint_eq(a.n, b.n);
             ck_assert_double_eq(a.median, b.median);
             ck_assert_double_eq_tol(a.std, b.std, 1e-9 * a.std);
@@ -70,8 +71,21 @@ START_TEST(test_flicker_stats_are_those_of_sorted_values)
         }
         /* mirror images are rounded to single precision */
         const double std = robust_clip(mirrored, scratch, below, 3, 5).std;
-        ck_assert_double_eq_tol(flicker_stats_below(s, all.median, 3, 5), std,
-                                1e-4 * std);
+        ck_assert_double_eq_tol(flicker_stats_below(s, -INFINITY, all.median, 3, 5),
+                                std, 1e-4 * std);
+        /* narrower limits: as if the others were not there */
+        const double low = levels[l] - 0.015, high = levels[l] + 0.5;
+        size_t within = 0;
+        for (size_t i = 0; i < n; i++) {
+            if ((double)values[i] >= low && (double)values[i] <= high) {
+                mirrored[within++] = values[i];
+            }
+        }
+        const struct robust_stats part = robust_clip(mirrored, scratch, within, 3, 5),
+                                  same = flicker_stats_clip(s, low, high, 3, 5);
+        ck_assert_uint_eq(part.n, same.n);
+        ck_assert_double_eq(part.median, same.median);
+        ck_assert_double_eq_tol(part.std, same.std, 1e-9 * part.std);
         ck_assert(flicker_stats_median(s, -INFINITY, INFINITY) ==
                   robust_median(values, n));
         flicker_stats_free(s);
@@ -87,28 +101,28 @@ START_TEST(test_flicker_stats_of_few_values)
         mask[i] = 0;
     }
     struct flicker_stats *s = stats_of(1, N);
-    ck_assert(isnan(flicker_stats_clip(s, 3, 5).median));
+    ck_assert(isnan(flicker_stats_clip(s, -INFINITY, INFINITY, 3, 5).median));
     ck_assert(isnan(flicker_stats_median(s, -1, 1)));
     flicker_stats_free(s);
     mask[N / 2] = 1;
     s = stats_of(1, N);
-    ck_assert_double_eq(flicker_stats_clip(s, 3, 5).median, 7);
-    ck_assert_double_eq(flicker_stats_clip(s, 3, 5).std, 0);
+    ck_assert_double_eq(flicker_stats_clip(s, -INFINITY, INFINITY, 3, 5).median, 7);
+    ck_assert_double_eq(flicker_stats_clip(s, -INFINITY, INFINITY, 3, 5).std, 0);
     flicker_stats_free(s);
     for (size_t i = 0; i < N; i++) {
         mask[i] = 1;
     }
     s = stats_of(3, N);
-    ck_assert_double_eq(flicker_stats_clip(s, 3, 5).median, 7);
-    ck_assert_double_eq(flicker_stats_below(s, 7, 3, 5), 0);
+    ck_assert_double_eq(flicker_stats_clip(s, -INFINITY, INFINITY, 3, 5).median, 7);
+    ck_assert_double_eq(flicker_stats_below(s, -INFINITY, 7, 3, 5), 0);
     ck_assert(isnan(flicker_stats_median(s, 8, 9)));
     flicker_stats_free(s);
     make(0.1);
     s = stats_of(1, N);
-    const double one = flicker_stats_clip(s, 3, 5).std;
+    const double one = flicker_stats_clip(s, -INFINITY, INFINITY, 3, 5).std;
     flicker_stats_free(s);
     s = stats_of(3, N);
-    ck_assert_double_eq(flicker_stats_clip(s, 3, 5).std, one);
+    ck_assert_double_eq(flicker_stats_clip(s, -INFINITY, INFINITY, 3, 5).std, one);
     flicker_stats_free(s);
 }
 END_TEST
