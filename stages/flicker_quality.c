@@ -278,7 +278,7 @@ int flicker_quality_header(const struct flicker_quality *q, struct header *h,
     for (int after = 0; after < 2 && !code; after++) {
         const char *when = after ? "after" : "before";
         const double *power = after ? q->band_after : q->band_before;
-        char name[16], comment[60];
+        char name[24], comment[60];
         snprintf(name, sizeof name, "CFN_%s", after ? "AFT" : "BEF");
         snprintf(comment, sizeof comment, "[(DN/s)^2] their variance %s cleaning",
                  when);
