@@ -261,7 +261,8 @@ static int simulate_all(const struct params *p, struct simulation *sim,
             }
             sim->dither = k;
             sim->detector = detectors[d];
-            sim->noise.seed = (uint64_t)(seed * 1000 + 10 * k + d);
+            sim->noise.seed = (uint64_t)(seed * 1000 + 10 * k + d +
+                                         2 * sim->is_imprint + 4 * sim->is_background);
             dither_offset(k - 1, params_real(p, "nod"), &sim->dither_east,
                           &sim->dither_north);
             if (sim->is_background) {

@@ -346,6 +346,41 @@ static const struct run full[] = {
     {"PRISM/CLEAR", "PRISM", "CLEAR", "NRS1", "--noise false", 0, 0, ALL_SPAXELS},
 };
 
+/* Pixels of one column after another share 1/f noise: 8000 of them are as good as some
+ * hundreds of independent ones, whose correlation scatters by 0.05. */
+START_TEST(test_truth_noise_is_drawn_anew_for_an_imprint)
+{
+    struct exposure *e[2];
+    double xy = 0, xx = 0, yy = 0;
+    programs_run(top, "$B/ifusim --make-references dark");
+    for (int k = 0; k < 2; k++) {
+        char name[80];
+        struct err err = {0};
+        programs_run(
+            top,
+            "$B/ifusim --references dark --output . --detector NRS1 --dither 1 "
+            "--subarray 900,0,40,200 --truth false --source 0 --disc 0 --zodi 0 "
+            "--flicker 0.01 --imprint %s",
+            k ? "true" : "false");
+        snprintf(name, sizeof name, "jw01234001001_%s_00001_nrs1_rate.fits",
+                 k ? "03101" : "02101");
+        support_ok(exposure_read(support_path(top, name), &e[k], &err), &err);
+    }
+    for (size_t i = 0; i < exposure_pixels(e[0]); i++) {
+        const double x = (double)e[0]->sci[i], y = (double)e[1]->sci[i];
+        if (isfinite(x) && isfinite(y)) {
+            xy += x * y;
+            xx += x * x;
+            yy += y * y;
+        }
+    }
+    ck_assert_double_gt(xx, 0);
+    ck_assert_double_lt(fabs(xy) / sqrt(xx * yy), 0.3);
+    exposure_free(e[0]);
+    exposure_free(e[1]);
+}
+END_TEST
+
 START_TEST(test_truth_of_whole_frames)
 {
     check_run(&full[_i]);
@@ -363,6 +398,7 @@ int main(void)
         tcase_add_loop_test(t, test_truth_of_whole_frames, 0,
                             (int)(sizeof full / sizeof *full));
     } else {
+        tcase_add_test(t, test_truth_noise_is_drawn_anew_for_an_imprint);
         tcase_add_test(t, test_truth_of_a_star_without_noise);
         tcase_add_test(t, test_truth_of_a_star_with_noise);
     }
