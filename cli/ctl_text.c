@@ -156,6 +156,9 @@ static void print_job(FILE *out, const json_t *job)
         ctl_print_safe(out, ctl_text(job, "message"));
         fputc('\n', out);
     }
+    if (!strcmp(ctl_text(job, "state"), "done") && *ctl_text(job, "message")) {
+        print_line(out, "warned", ctl_text(job, "message"));
+    }
     if (*ctl_text(job, "why")) {
         print_line(out, "next", ctl_text(job, "why"));
     }

@@ -269,6 +269,9 @@ static void print_messages(FILE *out, const json_t *s, const char *key,
         char at[32];
         ctl_stamp(ctl_number(m, "at"), at);
         fprintf(out, "  %s  ", at);
+        if (*ctl_text(m, "job")) {
+            fprintf(out, "%s\n    ", ctl_text(m, "job"));
+        }
         ctl_print_safe(out, ctl_text(m, "message"));
         fputc('\n', out);
     }
@@ -285,6 +288,7 @@ void ctl_print_status(FILE *out, const json_t *status)
     print_programs(out, json_object_get(status, "programs"));
     print_waiting(out, status);
     print_offers(out, status);
+    print_messages(out, status, "warnings", "LAST DONE WITH WARNINGS");
     print_messages(out, status, "troubles", "TROUBLE");
     print_messages(out, status, "rejections", "LAST REJECTED FILES");
 }

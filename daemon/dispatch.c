@@ -46,6 +46,16 @@ static void describe(const struct service *s, const struct executor_report *r,
     }
 }
 
+/* Of a job that is done: what its stages warned of; "" if of nothing. */
+static void describe_warnings(const struct executor_report *r, char *ret, size_t room)
+{
+    if (r->warnings > 1) {
+        snprintf(ret, room, "%d warnings; the first: %s", r->warnings, r->warning);
+    } else {
+        snprintf(ret, room, "%s%s", r->warnings ? "warning: " : "", r->warning);
+    }
+}
+
 /* Record the end of an attempt and plan what follows, in one commit. */
 static int record(struct service *s, const struct executor_report *r,
                   struct queue_job *ret_job, struct err *err)
@@ -73,6 +83,9 @@ static int record(struct service *s, const struct executor_report *r,
         change.stage = r->result.failed_stage;
     } else if ((code = work_keep_products(s->queue, r->id, &r->result, err))) {
         goto out;
+    } else {
+        describe_warnings(r, message, sizeof message);
+        change.message = message;
     }
     if ((code = queue_move(s->queue, r->id, to, &change, service_now(), err))) {
         goto out;

@@ -43,6 +43,14 @@ void executor_on_stage(void *worker, const char *stage, int index, int count,
 void executor_on_note(void *worker, int is_warning, const char *stage, const char *line)
 {
     struct executor_worker *w = worker;
+    if (is_warning) {
+        pthread_mutex_lock(&w->ex->lock);
+        struct executor_report *r = &w->report;
+        if (r->warnings++ == 0) {
+            snprintf(r->warning, sizeof r->warning, "%s: %s", stage, line);
+        }
+        pthread_mutex_unlock(&w->ex->lock);
+    }
     if (w->ex->o.note) {
         w->ex->o.note(w->ex->o.user, w->job.id, stage, is_warning != 0, line);
     }

@@ -69,6 +69,8 @@ struct executor_report { /* an attempt has ended */
      * was killed from outside, as the kernel does when memory is short, else ERR_BUG. */
     bool died;
     int signal;           /* that it died of; 0: none */
+    int warnings;         /* that its stages gave ... */
+    char warning[500];    /* ... the first one, "stage: line" */
     int64_t peak_bytes;   /* isolated: most memory; 0: unknown */
     char backtrace[8192]; /* where it crashed; "" if unknown */
 };

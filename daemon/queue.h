@@ -236,6 +236,9 @@ int queue_find_job(struct queue *q, const char *name, struct queue_job *ret,
 /* Jobs of one state (JOB_STATES: any), the last changed first, at most `limit`. */
 int queue_jobs(struct queue *q, enum job_state state, size_t limit,
                struct queue_job **ret, size_t *ret_n, struct err *err);
+/* Done jobs that have a message, which is a warning; likewise. */
+int queue_jobs_warned(struct queue *q, size_t limit, struct queue_job **ret,
+                      size_t *ret_n, struct err *err);
 int queue_inputs(struct queue *q, int64_t job, struct queue_input **ret, size_t *ret_n,
                  struct err *err);
 /* Replace the list of what a job published. */

@@ -120,6 +120,20 @@ int queue_jobs(struct queue *q, enum job_state state, size_t limit,
                            err);
 }
 
+int queue_jobs_warned(struct queue *q, size_t limit, struct queue_job **ret,
+                      size_t *ret_n, struct err *err)
+{
+    sqlite3_stmt *st;
+    int code = sql_prepare(q, &st, err,
+                           "SELECT " QUEUE_JOB_COLUMNS " FROM job"
+                           " WHERE state = 'done' AND message <> ''"
+                           " ORDER BY changed_at DESC, id DESC LIMIT ?",
+                           "i", (int64_t)limit);
+    return code ? code
+                : sql_rows(q, st, sizeof(struct queue_job), queue_read_job, ret, ret_n,
+                           err);
+}
+
 int queue_next_suspect(struct queue *q, struct queue_job *ret, struct err *err)
 {
     sqlite3_stmt *st;

@@ -200,6 +200,8 @@ static const char to_3[] =
     "CREATE INDEX grp_look ON grp(look_at) WHERE look_at > 0;"
     "DROP INDEX grp_waits;"
     "CREATE INDEX grp_waits ON grp(name) WHERE waits_for <> '' OR members_wait <> '';"
+    "CREATE INDEX job_warned ON job(changed_at, id)"
+    " WHERE state = 'done' AND message <> '';"
     "CREATE INDEX grp_offer ON grp(name) WHERE offer <> '';"
     "CREATE TRIGGER grp_counted AFTER UPDATE OF without_imprint ON grp"
     " WHEN new.without_imprint <> old.without_imprint BEGIN" /**/

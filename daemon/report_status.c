@@ -153,6 +153,24 @@ static void put_rejections(json_t *o, const struct report *r)
     report_put(o, "rejections", list);
 }
 
+static void put_warnings(json_t *o, const struct report *r)
+{
+    json_t *list = json_array();
+    struct queue_job *jobs;
+    size_t n;
+    if (!queue_jobs_warned(r->queue, 5, &jobs, &n, NULL)) {
+        for (size_t i = 0; i < n; i++) {
+            json_t *w = json_object();
+            report_put(w, "at", json_real(jobs[i].changed_at));
+            report_put(w, "job", report_text(jobs[i].name));
+            report_put(w, "message", report_text(jobs[i].message));
+            json_array_append_new(list, w);
+        }
+        free(jobs);
+    }
+    report_put(o, "warnings", list);
+}
+
 static void put_troubles(json_t *o, const struct service *s)
 {
     json_t *list = json_array();
@@ -278,6 +296,7 @@ json_t *report_status(const struct report *r, const struct request *in, struct e
     put_offers(o, r);
     put_jobs(o, r, "problems", bad, 3);
     put_jobs(o, r, "suspects", suspect, 1);
+    put_warnings(o, r);
     put_rejections(o, r);
     put_troubles(o, r->live);
     report_put(o, "config", r->live ? reload_status(r->live) : json_null());

@@ -41,6 +41,7 @@ static int fake_run(struct job *job, struct references *refs, struct par *par,
         char name[16];
         snprintf(name, sizeof name, "s%d", i);
         events->stage(events->user, name, i, 4, 0.0);
+        events->note(events->user, i >= 2, name, i >= 2 ? "beware" : "all is well");
         bool deaf = !strcmp(job->recipe, "deaf");
         while (!atomic_load(&go) && (deaf || !atomic_load(cancel))) {
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
@@ -134,6 +135,10 @@ START_TEST(test_executor_runs_jobs_at_the_same_time)
     ck_assert_int_eq(reports[0].code, 0);
     ck_assert_int_eq(reports[0].id + reports[1].id, 15);
     ck_assert_int_eq(atomic_load(&said), 16); /* begin and end of each stage */
+    for (size_t i = 0; i < n; i++) {
+        ck_assert_int_eq(reports[i].warnings, 2);
+        ck_assert_str_eq(reports[i].warning, "s2: beware");
+    }
 }
 END_TEST
 

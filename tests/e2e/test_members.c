@@ -143,6 +143,8 @@ START_TEST(test_members_that_come_later_make_the_next_version)
     ck_assert_str_eq(keyword(science, "S_IMPRNT"), "SKIPPED");
     ck_assert_str_eq(keyword(science, "S_BKDSUB"), "SKIPPED");
     says(ctl("status", NULL), "1 science without a leakage exposure");
+    says(ctl("status", NULL), "LAST DONE WITH WARNINGS");
+    says(ctl("show", science), "warned     warning: extract_1d: ");
     drop((struct kind){.position = 1, .imprint = true});
     daemon_child_until(&d, "jobs.superseded", 1);
     daemon_child_until(&d, "jobs.done", 1);
