@@ -19,7 +19,7 @@ static int factorise(double complex *low, int n)
             }
             if (k < i) {
                 const double pivot = creal(other[k]);
-                row[k] = CMPLX(re / pivot, im / pivot);
+                row[k] = re / pivot + im / pivot * (double complex)I;
             } else if (re > floor) {
                 row[k] = sqrt(re);
             } else {
