@@ -257,6 +257,12 @@ static int copy_lists(const struct ifurun_options *o, struct job *job, struct er
     return 0;
 }
 
+static bool is_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return !stat(a, &x) && !stat(b, &y) && path_same_file(&x, &y);
+}
+
 /* An exposure is not taken off itself: nods are given as backgrounds of each other. */
 static int copy_members(const struct ifurun_options *o, struct job *job,
                         char *const *files, size_t n_files, struct err *err)
@@ -267,7 +273,7 @@ static int copy_members(const struct ifurun_options *o, struct job *job,
     }
     for (size_t i = 0; i < o->n_members; i++) {
         const struct job_member *from = &o->members[i];
-        if (n_files == 1 && !strcmp(path_base(files[0]), path_base(from->path))) {
+        if (n_files == 1 && is_same(files[0], from->path)) {
             continue;
         }
         struct job_member *to = &job->members[job->n_members++];

@@ -195,6 +195,12 @@ START_TEST(test_job_members_that_are_not_meant_are_left_out)
     ck_assert_str_eq(text_of(e, "IMPRHOW"), "sole");
     ck_assert_str_eq(text_of(e, "IMPRFILE"), tiny_name("", 3, "_rate.fits"));
     exposure_free(e);
+    /* another file of the same name is not the exposure itself */
+    programs_run(top,
+                 "mkdir other && cp %s other/%s && ! $B/ifurun spec2 --references refs "
+                 "--output out --background other/%s %s 2>said && "
+                 "grep -q 'given as input and as background' said",
+                 tiny_name("", 3, "_rate.fits"), own, own, own);
 }
 END_TEST
 
