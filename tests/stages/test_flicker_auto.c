@@ -276,7 +276,6 @@ int main(void)
 {
     Suite *s = suite_create("flicker_auto");
     TCase *t = tcase_create("flicker_auto");
-    tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_flicker_auto_finds_a_faint_trace);
     tcase_add_test(t, test_flicker_auto_keeps_what_lies_beyond_a_trace);

@@ -452,7 +452,6 @@ int main(void)
     Suite *s = suite_create("flicker_gp");
     TCase *t = tcase_create("flicker_gp");
     tcase_add_checked_fixture(t, setup, teardown);
-    tcase_set_timeout(t, 60);
     tcase_add_test(t, test_flicker_gp_removes_noise_inside_the_slices);
     tcase_add_test(t, test_flicker_gp_tells_how_wrong_it_is);
     tcase_add_test(t, test_flicker_gp_is_the_same_for_any_number_of_threads);

@@ -276,7 +276,6 @@ int main(void)
 {
     Suite *s = suite_create("flicker_quality");
     TCase *t = tcase_create("flicker_quality");
-    tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_flicker_quality_holds_out);
     tcase_add_test(t, test_flicker_quality_bands);
