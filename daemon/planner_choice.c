@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "common/base/path.h"
+#include "common/data/exposure.h"
+#include "common/math/sphere.h"
 
 #define WINDOW 100 /* members before and after in which nods are looked for */
 
@@ -87,8 +89,8 @@ static void list_order(struct shortlist *l)
 
 static bool same_wheel(const struct queue_member *m, double xtilt, double ytilt)
 {
-    return !(fabs(m->xtilt - xtilt) > PLANNER_TILT_TOLERANCE) &&
-           !(fabs(m->ytilt - ytilt) > PLANNER_TILT_TOLERANCE);
+    return !(fabs(m->xtilt - xtilt) > EXPOSURE_TILT_TOLERANCE) &&
+           !(fabs(m->ytilt - ytilt) > EXPOSURE_TILT_TOLERANCE);
 }
 
 bool planner_is_nod(const struct queue_member *m)
@@ -117,15 +119,6 @@ static void choose_nods(const struct queue_group *g, const struct queue_member *
         }
     }
     list_order(&ret->nods);
-}
-
-/* Degrees between two directions (haversine). */
-static double separation(double ra, double dec, double ra2, double dec2)
-{
-    const double rad = 0.017453292519943295;
-    double s = sin((dec2 - dec) * rad / 2), t = sin((ra2 - ra) * rad / 2);
-    double h = s * s + cos(dec * rad) * cos(dec2 * rad) * t * t;
-    return 2 * asin(sqrt(h < 1 ? h : 1)) / rad;
 }
 
 /* A dedicated background of the program. */
@@ -160,7 +153,7 @@ static void choose_skies(const struct queue_group *g, const struct queue_member 
         const struct queue_neighbour *n = &g->neighbours[i];
         if (!strcmp(n->detector, m->detector) && wanted(g, m, n)) {
             double days = days_between(m->expstart, n->expstart);
-            double degrees = separation(m->ra, m->dec, n->ra, n->dec);
+            double degrees = sphere_separation(m->ra, m->dec, n->ra, n->dec);
             double distance = planner_distance(days, degrees);
             if (!best || distance < least) {
                 best = n;

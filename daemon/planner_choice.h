@@ -18,9 +18,6 @@
  * Thread: any. Test: tests/daemon/test_planner_companions.c
  */
 
-/* The peer's tolerance of GWA_XTIL and GWA_YTIL (sensor volts). */
-#define PLANNER_TILT_TOLERANCE 1e-8
-
 /* Companions of one kind; the nearest in time are taken. */
 #define PLANNER_COMPANIONS 32
 

@@ -27,8 +27,6 @@
  *            separately (propagate_errors=false: not, as in the peer)
  */
 
-#define TILT_TOLERANCE 1e-8 /* as in the peer */
-
 /* The background and the exposure disagree in a keyword. */
 static int differs(const struct exposure *b, const struct exposure *e,
                    const char *keyword, const char *was, const char *expected,
@@ -79,7 +77,7 @@ static int check_window(const struct exposure *b, const struct exposure *e,
 /* NaN is near to nothing. */
 static bool same_tilt(double a, double b)
 {
-    return fabs(a - b) <= TILT_TOLERANCE;
+    return fabs(a - b) <= EXPOSURE_TILT_TOLERANCE;
 }
 
 /* Headers only. *ret_fits false: said, and nothing is to be subtracted. */

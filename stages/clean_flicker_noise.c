@@ -19,8 +19,6 @@
  * arXiv:2306.03250. Test: tests/stages/test_clean_flicker_noise.c
  */
 
-enum { FRAME = 2048 }; /* pixels on each side of a full frame */
-
 /* ---- the steps of one exposure ---- */
 
 static bool is_gp(const struct params *params)
@@ -76,7 +74,7 @@ static int fit(const struct stage_env *env, const struct params *params,
                struct flicker *f, struct err *err)
 {
     const char *method = params_string(params, "fit_method");
-    const bool is_full = f->nx == FRAME && f->ny == FRAME;
+    const bool is_full = flicker_is_full_frame(f);
     if (!strcmp(method, "fft")) {
         return is_full ? flicker_fft(env, f, err) : flicker_window(env, f, err);
     }

@@ -33,6 +33,14 @@ struct flicker {
     size_t n_plain;          /* fft: lines with too few pixels for all vectors */
 };
 
+#define FLICKER_FRAME 2048       /* pixels on each side of a full frame */
+#define FLICKER_CHANNEL_ROWS 512 /* rows of a full frame that one output reads */
+
+static inline bool flicker_is_full_frame(const struct flicker *f)
+{
+    return f->nx == FLICKER_FRAME && f->ny == FLICKER_FRAME;
+}
+
 /* ---- flicker_pixels.c ---- */
 
 /* Call fn(arg, first, end) for pieces of the image's pixels, in parallel. */

@@ -5,8 +5,6 @@
 
 #include "common/base/mem.h"
 
-enum { FRAME = 2048, CHANNEL_ROWS = 512 };
-
 /* Is wide light stronger than the noise? `aside`: it is off the image already. */
 static int judge_light(const struct stage_env *env, const struct flicker *f, bool aside,
                        struct flicker_check *check, struct err *err)
@@ -49,8 +47,9 @@ int flicker_check_before(const struct stage_env *env, const struct params *param
     int code = guard ? judge_light(env, f, aside, check, err) : 0;
     if (!code && guard && check->verdict == FLICKER_CLEAN) {
         const bool by_output =
-            params_bool(params, "fit_by_channel") && f->nx == FRAME && f->ny == FRAME;
-        check->verdict = flicker_guard_mask(f, by_output ? CHANNEL_ROWS : f->ny);
+            params_bool(params, "fit_by_channel") && flicker_is_full_frame(f);
+        check->verdict =
+            flicker_guard_mask(f, by_output ? FLICKER_CHANNEL_ROWS : f->ny);
     }
     if (!code && share > 0) {
         check->held = mem_alloc((size_t)f->nx * (size_t)f->ny, 1, err);

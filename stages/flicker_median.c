@@ -6,7 +6,6 @@
 
 #define LINES 16 /* of one piece */
 #define PAD 80   /* between lines of a block, which would share a cache set */
-#define CHANNEL_ROWS 512
 
 struct loop {
     struct flicker *f;
@@ -58,7 +57,7 @@ int flicker_median(const struct stage_env *env, struct flicker *f, bool by_chann
 {
     const size_t threads = env->par ? (size_t)par_threads(env->par) : 1;
     const size_t ny = (size_t)f->ny;
-    struct loop l = {.f = f, .channel_rows = by_channel ? CHANNEL_ROWS : ny};
+    struct loop l = {.f = f, .channel_rows = by_channel ? FLICKER_CHANNEL_ROWS : ny};
     l.scratch = mem_alloc(threads * LINES * (ny + PAD), sizeof *l.scratch, err);
     if (!l.scratch) {
         return ERR_NOMEM;

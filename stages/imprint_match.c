@@ -1,6 +1,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/math/sphere.h"
 #include "stages/imprint.h"
 
 #define SAME_PLACE_ARCSEC 1e-3
@@ -8,12 +9,7 @@
 static double distance_arcsec(const struct exposure_meta *a,
                               const struct exposure_meta *b)
 {
-    const double deg = M_PI / 180.0;
-    double sin_dec = sin(0.5 * deg * (a->dec_ref - b->dec_ref));
-    double sin_ra = sin(0.5 * deg * (a->ra_ref - b->ra_ref));
-    double h = sin_dec * sin_dec +
-               cos(a->dec_ref * deg) * cos(b->dec_ref * deg) * sin_ra * sin_ra;
-    return 2.0 * asin(fmin(1.0, sqrt(h))) / deg * 3600.0;
+    return 3600 * sphere_separation(a->ra_ref, a->dec_ref, b->ra_ref, b->dec_ref);
 }
 
 /* Days between the two; unknown is farthest. */

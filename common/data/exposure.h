@@ -15,6 +15,10 @@
  * Thread: one writer; stages split rows between threads.
  */
 
+/* GWA_XTIL and GWA_YTIL of two exposures that differ by more are of two positions of the
+ * grating wheel (as in the peer). */
+#define EXPOSURE_TILT_TOLERANCE 1e-8
+
 struct exposure_meta {
     char filename[256];  /* the name it came under, no folder */
     char exp_type[32];   /* EXP_TYPE */
