@@ -332,7 +332,7 @@ static const struct param table[] = {
     {"soss_source_percentile", PARAM_REAL, "none", 0, 100, NULL, "", SLITLESS, true},
     {"soss_bkg_percentile", PARAM_LIST, "none", 0, 100, NULL, "", SLITLESS, true},
     {"wfss_mmag_extract", PARAM_REAL, "none", 0, 0, NULL, "", SLITLESS, true},
-    {"wfss_mask", PARAM_STRING, "none", 0, 0, NULL, "", SLITLESS, true},
+    {"wfss_mask", PARAM_STRING, "none", 0, 0, NULL, "file", SLITLESS, true},
     {"wfss_maxiter", PARAM_INT, "none", 0, 0, NULL, "", SLITLESS, true},
     {"wfss_rms_stop", PARAM_REAL, "none", 0, 0, NULL, "", SLITLESS, true},
     {"wfss_outlier_percent", PARAM_REAL, "none", 0, 0, NULL, "", SLITLESS, true},

@@ -354,7 +354,7 @@ static const char *const types[] = {NULL};
 static const struct param table[] = {
     {"median_kernel", PARAM_INT, "1", 1, 9999, NULL, "rows",
      "Moving median over the combined background; 1: none", false},
-    {"user_background", PARAM_STRING, "none", 0, 0, NULL, "",
+    {"user_background", PARAM_STRING, "none", 0, 0, NULL, "file",
      "FITS file of an x1d spectrum to subtract instead", true},
     {"save_background", PARAM_BOOL, "false", 0, 0, NULL, "",
      "Write the combined background as a product, _masterbg1d", false},

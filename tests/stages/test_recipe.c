@@ -42,6 +42,27 @@ START_TEST(test_recipe_tables_are_sound)
 }
 END_TEST
 
+/* A text without choices names a file: pinned jobs make it absolute, by its unit. */
+START_TEST(test_recipe_paths_are_known_as_such)
+{
+    int paths = 0;
+    for (const struct recipe *r = recipes; r->name; r++) {
+        for (int i = 0; i < r->n_steps; i++) {
+            const struct stage *stage = r->steps[i].stage;
+            for (size_t k = 0; stage && k < stage->n_params; k++) {
+                const struct param *p = &stage->params[k];
+                if (p->type == PARAM_STRING && !p->choices) {
+                    ck_assert_msg(!strcmp(p->unit, "file"), "%s.%s", stage->name,
+                                  p->name);
+                    paths++;
+                }
+            }
+        }
+    }
+    ck_assert_int_ge(paths, 4);
+}
+END_TEST
+
 START_TEST(test_recipe_order_is_the_peers)
 {
     static const char *const order[] = {"assign_wcs", "srctype", "flat_field",
@@ -115,6 +136,7 @@ int main(void)
     Suite *s = suite_create("recipe");
     TCase *t = tcase_create("recipe");
     tcase_add_test(t, test_recipe_tables_are_sound);
+    tcase_add_test(t, test_recipe_paths_are_known_as_such);
     tcase_add_test(t, test_recipe_order_is_the_peers);
     tcase_add_test(t, test_recipe_skip);
     tcase_add_test(t, test_recipe_unknown_names_are_answered_with_the_nearest);
