@@ -43,7 +43,8 @@ static struct exposure *noise(void)
             e->sci[i] =
                 (float)(0.05 + level + wave * sin(2 * M_PI * 3 * y / NY + phase) +
                         WHITE * rng_normal(&rng));
-            e->regions[i] = in ? (uint8_t)(1 + (y - FIRST) / PITCH) : 0;
+            if (in)
+                e->regions[i] = (uint8_t)(1 + (y - FIRST) / PITCH);
         }
     }
     return e;
