@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "common/base/mem.h"
+#include "common/data/cube_covariance.h"
 
 #define DEGREE (M_PI / 180)
 
@@ -49,6 +50,7 @@ void cube_free(struct cube *c)
         free(c->var_background);
         free(c->pair_arcsec);
         free(c->common_error);
+        cube_covariance_free(c->covariance);
         free(c->wavelength);
         header_done(&c->primary);
         header_done(&c->science);

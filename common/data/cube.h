@@ -6,6 +6,8 @@
 #include "common/base/err.h"
 #include "common/data/exposure.h"
 
+struct cube_covariance;
+
 /*
  * A spectral cube: nw planes of ny rows of nx spaxels, index (k * ny + j) * nx + i.
  * World coordinates as in the peer: gnomonic RA/Dec in degrees (or slicer metres for
@@ -26,9 +28,10 @@ struct cube {
     /* MJy/sr, nw, NULL: none: error that all spaxels of a plane have in common (it is in
      * ERR); not in the file. */
     double *common_error;
-    double crval1, crval2;         /* deg */
-    double crpix1, crpix2, crpix3; /* 1-based */
-    double cdelt1, cdelt2;         /* deg, both positive; orientation is in pc */
+    struct cube_covariance *covariance; /* NULL: not known (cube_covariance.h) */
+    double crval1, crval2;              /* deg */
+    double crpix1, crpix2, crpix3;      /* 1-based */
+    double cdelt1, cdelt2;              /* deg, both positive; orientation is in pc */
     double pc[2][2];
     double crval3, cdelt3;          /* um */
     double *wavelength;             /* nw, um: centre of each plane */

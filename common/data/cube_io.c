@@ -6,6 +6,7 @@
 #include <string.h>
 #include "common/base/mem.h"
 #include "common/base/path.h"
+#include "common/data/cube_covariance.h"
 #include "common/data/fits_io.h"
 #include "common/data/product_asdf.h"
 
@@ -213,7 +214,8 @@ static int write_planes(struct fits_out *f, const struct cube *c,
                               c->var_background, err);
     }
     header_done(&unit);
-    return code ? code : write_wavelengths(f, c, err);
+    code = code ? code : write_wavelengths(f, c, err);
+    return code || !c->covariance ? code : cube_covariance_write(c->covariance, f, err);
 }
 
 int cube_write(const struct cube *c, const char *path, const char *filename,
@@ -366,6 +368,7 @@ int cube_read(const char *path, struct cube **ret, struct err *err)
     code = code ? code : fits_in_header(f, hdu, &c->science, err);
     code = code ? code : read_wcs(f, c, path, err);
     code = code ? code : read_planes(f, c, path, err);
+    code = code ? code : cube_covariance_read(f, path, &c->covariance, err);
     if (!code) {
         snprintf(c->filename, sizeof c->filename, "%s", path_base(path));
         exposure_glean_meta(&c->primary, &c->science, c->filename, &c->meta);

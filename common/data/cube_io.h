@@ -7,7 +7,7 @@
 
 /*
  * _s3d products: primary, SCI ERR DQ WMAP, WCS-TABLE (the wavelengths; the WCS where
- * they are not linear), ASDF, IFUD_PROVENANCE. The WCS keywords of SCI come from the cube.
+ * they are not linear), COVARIANCE where it is known, ASDF, IFUD_PROVENANCE. The WCS keywords of SCI come from the cube.
  * Thread: any. Test: tests/data/test_products.c
  */
 
