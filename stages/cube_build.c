@@ -221,8 +221,8 @@ static int add_exposure(const struct stage_env *env, struct dataset *data, size_
     }
     if (!code) {
         bool prism = !strcasecmp(e->meta.grating, "PRISM");
-        code = cube_trace_make(e->wcs, e->regions, e->nx, e->ny, prism, sums->grid,
-                               env->par, env->cancel, &trace, err);
+        code = cube_trace_make(e->wcs, e->regions, e->sampling, e->nx, e->ny, prism,
+                               sums->grid, env->par, env->cancel, &trace, err);
     }
     if (!code) {
         code = cube_add_exposure(sums, e, trace, partners, env->par, env->cancel, &used,

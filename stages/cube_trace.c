@@ -13,6 +13,7 @@
 struct trace_job {
     const struct wcs *wcs;
     const uint8_t *regions;
+    const struct exposure_sampling *sampling; /* may be NULL */
     int nx, ny;
     bool exact;
     const struct cube_grid *grid;
@@ -57,12 +58,43 @@ static int add_block(struct cube_band *band, const struct cube_block *block,
 
 /* ---- mapping ---- */
 
-/* The quantities at n points x of a row; out[q] is an array of n. Points are mapped as
- * wcs_map_covered maps pixels, but need not be pixels. */
-static void map_points(const struct trace_job *job, int slice, double row, size_t n,
-                       const double *x, double (*out)[WCS_PIECE])
+/*
+ * Rows of the detector at n points x along a piece of a row: `share` 0.5 below the lower
+ * edge .. 0.5 above: 0 is the middle, -0.5 the lower edge, 0.5 the upper. Between columns
+ * the edges are interpolated, beyond the piece they go on straight.
+ */
+static void rows_at(const struct trace_job *job, const struct wcs_piece *piece,
+                    size_t n, const double *x, double share, double *ret)
+{
+    const struct exposure_sampling *s = job->sampling;
+    if (!s) {
+        for (size_t i = 0; i < n; i++) {
+            ret[i] = piece->row + share;
+        }
+        return;
+    }
+    const size_t at = (size_t)piece->row * (size_t)job->nx;
+    const double *low = s->y_low + at, *high = s->y_high + at;
+    const int last = piece->first + piece->n - 1;
+    for (size_t i = 0; i < n; i++) {
+        double left = floor(x[i]);
+        left = left > last - 1 ? last - 1 : left;
+        left = left < piece->first ? piece->first : left;
+        const int k = (int)left, next = k < last ? k + 1 : k;
+        const double t = x[i] - left;
+        const double y0 = low[k] + t * (low[next] - low[k]);
+        const double y1 = high[k] + t * (high[next] - high[k]);
+        ret[i] = (y0 + y1) / 2 + share * (y1 - y0);
+    }
+}
+
+/* The quantities at n points x of a piece of a row; out[q] is an array of n. Points are
+ * mapped as wcs_map_covered maps pixels, but need not be pixels. */
+static void map_points(const struct trace_job *job, const struct wcs_piece *piece,
+                       size_t n, const double *x, double (*out)[WCS_PIECE])
 {
     double a[WCS_PIECE], b[WCS_PIECE], lam[WCS_PIECE], y[WCS_PIECE], p[WCS_PIECE];
+    const int slice = piece->slice;
     double ra[WCS_PIECE], dec[WCS_PIECE], um[WCS_PIECE];
     const struct wcs *w = job->wcs;
     double half = wcs_slice_width(w) / 2;
@@ -70,21 +102,20 @@ static void map_points(const struct trace_job *job, int slice, double row, size_
     for (int side = -1; side <= 1; side += 2) {
         for (size_t i = 0; i < n; i++) {
             p[i] = x[i] + side * 0.4999;
-            y[i] = row;
         }
+        rows_at(job, piece, n, p, 0, y);
         wcs_detector_to_slicer(w, slice, n, p, y, a, b, lam);
         for (size_t i = 0; i < n; i++) {
             out[CUBE_DLAM][i] =
                 side < 0 ? lam[i] : fabs(out[CUBE_DLAM][i] - lam[i]) * 1e6;
         }
     }
+    rows_at(job, piece, n, x, 0, y);
     wcs_detector_to_slicer(w, slice, n, x, y, a, b, lam);
     wcs_slicer_to_sky(w, n, a, b, lam, ra, dec, out[CUBE_LAM]);
     cube_grid_project(job->grid, n, ra, dec, out[CUBE_U0], out[CUBE_V0]);
     for (int side = -1; side <= 1; side += 2) {
-        for (size_t i = 0; i < n; i++) {
-            y[i] = row + side * 0.49;
-        }
+        rows_at(job, piece, n, x, side * 0.49, y);
         wcs_detector_to_slicer(w, slice, n, x, y, a, b, lam);
         for (int k = 0; k < 2; k++) {
             /* corners 0, 1 at -0.49: across - and +; 2, 3 at +0.49: + and - */
@@ -123,14 +154,15 @@ static bool beyond(const struct cube_grid *grid, const struct cube_block *block)
 }
 
 static int add_listed(const struct trace_job *job, struct cube_band *band,
-                      struct cube_block block, struct err *err)
+                      const struct wcs_piece *piece, struct cube_block block,
+                      struct err *err)
 {
     double x[CUBE_BLOCK], out[CUBE_QUANTITIES][WCS_PIECE];
     size_t n = (size_t)block.n;
     for (size_t i = 0; i < n; i++) {
         x[i] = block.first + (double)i;
     }
-    map_points(job, block.slice, block.row, n, x, out);
+    map_points(job, piece, n, x, out);
     reach(job->grid, out[CUBE_LAM], out[CUBE_DLAM], n, &block);
     if (beyond(job->grid, &block)) {
         return 0;
@@ -188,6 +220,38 @@ static int add_cubics(const struct trace_job *job, struct cube_band *band,
     return add_block(band, &block, err);
 }
 
+/* Rows of the detector by which a cubic may miss an edge of a sample. */
+#define EDGE_TOLERANCE 1e-5
+
+static bool follows(const double *edge, int n)
+{
+    double f[NODES], c[NODES];
+    const double dt = (NODES - 1.0) / (n - 1);
+    for (int k = 0; k < NODES; k++) {
+        const double at = (n - 1) * k / (NODES - 1.0);
+        const int i = (int)at < n - 1 ? (int)at : n - 2;
+        f[k] = edge[i] + (at - i) * (edge[i + 1] - edge[i]);
+    }
+    cubic(f, c);
+    for (int i = 0; i < n; i++) {
+        const double t = i * dt;
+        if (!(fabs(c[0] + t * (c[1] + t * (c[2] + t * c[3])) - edge[i]) <
+              EDGE_TOLERANCE)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Do the edges of a block's samples run as smoothly as its cubics? */
+static bool is_smooth(const struct trace_job *job, const struct cube_block *block)
+{
+    const struct exposure_sampling *s = job->sampling;
+    const size_t at = (size_t)block->row * (size_t)job->nx + (size_t)block->first;
+    return !s ||
+           (follows(s->y_low + at, block->n) && follows(s->y_high + at, block->n));
+}
+
 /* All blocks of one piece of a row. */
 static int add_piece(const struct trace_job *job, struct cube_band *band,
                      const struct wcs_piece *piece, struct err *err)
@@ -208,16 +272,16 @@ static int add_piece(const struct trace_job *job, struct cube_band *band,
         }
     }
     if (cubics) {
-        map_points(job, piece->slice, piece->row, (size_t)(NODES * count), x, out);
+        map_points(job, piece, (size_t)(NODES * count), x, out);
     }
     for (int b = 0; b < count && !code; b++) {
         bool done = false;
-        if (cubics) {
+        if (cubics && is_smooth(job, &blocks[b])) {
             code =
                 add_cubics(job, band, blocks[b], out, (size_t)(NODES * b), &done, err);
         }
         if (!code && !done) {
-            code = add_listed(job, band, blocks[b], err);
+            code = add_listed(job, band, piece, blocks[b], err);
         }
     }
     return code;
@@ -242,7 +306,8 @@ static int trace_band(size_t i, int thread, void *arg, struct err *err)
     return code;
 }
 
-int cube_trace_make(const struct wcs *wcs, const uint8_t *regions, int nx, int ny,
+int cube_trace_make(const struct wcs *wcs, const uint8_t *regions,
+                    const struct exposure_sampling *sampling, int nx, int ny,
                     bool exact, const struct cube_grid *grid, struct par *par,
                     const atomic_bool *cancel, struct cube_trace **ret, struct err *err)
 {
@@ -253,6 +318,7 @@ int cube_trace_make(const struct wcs *wcs, const uint8_t *regions, int nx, int n
     size_t n_bands = ((size_t)ny + BAND_ROWS - 1) / BAND_ROWS;
     struct trace_job job = {.wcs = wcs,
                             .regions = regions,
+                            .sampling = sampling,
                             .nx = nx,
                             .ny = ny,
                             .exact = exact,

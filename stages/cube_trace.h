@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "common/base/err.h"
 #include "common/base/par.h"
+#include "common/data/exposure.h"
 #include "common/data/wcs.h"
 #include "stages/cube_geometry.h"
 
@@ -17,7 +18,9 @@
  * four points of each exactly and keeps the cubics through them: within 1e-7 arcsec and
  * 1e-6 of a pixel's wavelength interval, and one tenth of the work. Blocks that are short,
  * touch the end of the slit or belong to the prism (whose wavelengths are piecewise
- * linear) are mapped pixel by pixel instead.
+ * linear) are mapped pixel by pixel instead. Rows may be of samples that lie anywhere in
+ * their columns (struct exposure_sampling); where their edges run less smoothly than the
+ * cubics follow, the block is mapped sample by sample.
  * Ownership: cube_trace_free. Thread: read-only once made.
  * Test: tests/stages/test_cube_trace.c
  */
@@ -60,10 +63,12 @@ struct cube_trace {
 
 /*
  * Map an exposure onto a grid; blocks that lie beyond its wavelengths are left out.
- * Given:     regions uint8_t[ny * nx] slice map; exact: no cubics (the prism)
+ * Given:     regions uint8_t[ny * nx] slice map; sampling: where the samples lie, NULL:
+ *            they are the pixels of the detector; exact: no cubics (the prism)
  * Returned:  *ret, to be freed with cube_trace_free
  */
-int cube_trace_make(const struct wcs *wcs, const uint8_t *regions, int nx, int ny,
+int cube_trace_make(const struct wcs *wcs, const uint8_t *regions,
+                    const struct exposure_sampling *sampling, int nx, int ny,
                     bool exact, const struct cube_grid *grid, struct par *par,
                     const atomic_bool *cancel, struct cube_trace **ret,
                     struct err *err);

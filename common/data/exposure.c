@@ -17,6 +17,34 @@ struct exposure *exposure_new(int nx, int ny, struct err *err)
     return e;
 }
 
+struct exposure_sampling *exposure_sampling_new(int nx, int ny, struct err *err)
+{
+    const size_t n = (size_t)nx * (size_t)ny;
+    struct exposure_sampling *s = mem_calloc(1, sizeof *s, err);
+    if (!s) {
+        return NULL;
+    }
+    s->y_low = mem_alloc(n, sizeof *s->y_low, err);
+    s->y_high = mem_alloc(n, sizeof *s->y_high, err);
+    if (!s->y_low || !s->y_high) {
+        exposure_sampling_free(s);
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        s->y_low[i] = s->y_high[i] = NAN;
+    }
+    return s;
+}
+
+void exposure_sampling_free(struct exposure_sampling *s)
+{
+    if (s) {
+        free(s->y_low);
+        free(s->y_high);
+        free(s);
+    }
+}
+
 void exposure_free(struct exposure *e)
 {
     if (!e) {
@@ -38,6 +66,7 @@ void exposure_free(struct exposure *e)
     if (e->wcs) {
         wcs_release(e->wcs);
     }
+    exposure_sampling_free(e->sampling);
     free(e);
 }
 

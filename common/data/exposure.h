@@ -53,6 +53,17 @@ struct exposure_meta {
 
 struct wcs; /* common/data/wcs.h */
 
+/*
+ * Planes whose rows are not those of the detector (adaptive_trace_model): each row holds
+ * samples of one slice, column by column, and ny is the number of such rows.
+ */
+struct exposure_sampling {
+    double *y_low, *y_high; /* nx * ny: where the lower and upper edge of each sample
+                               cross the middle of its column, in rows of the detector
+                               (0-based, pixel j covers j - 0.5 .. j + 0.5); NaN where
+                               regions is 0 */
+};
+
 struct exposure {
     struct exposure_meta meta;
     struct header primary, science; /* cards carried from the input to the products */
@@ -67,14 +78,19 @@ struct exposure {
     double
         *wavelength; /* um, double as the WCS gives it (flats are integrated over it);
                            NaN where regions is 0 (assign_wcs). Files hold floats. */
-    float *pathloss_ps, *pathloss_un; /* corrections applied (pathloss) */
-    struct wcs *wcs;                  /* one reference (assign_wcs) */
-    bool wavelength_corrected;        /* barycentric correction is in the WCS */
+    float *pathloss_ps, *pathloss_un;   /* corrections applied (pathloss) */
+    struct wcs *wcs;                    /* one reference (assign_wcs) */
+    struct exposure_sampling *sampling; /* NULL: the planes are detector pixels */
+    bool wavelength_corrected;          /* barycentric correction is in the WCS */
 };
 
 struct exposure *exposure_new(int nx, int ny, struct err *err); /* no planes yet */
 void exposure_free(struct exposure *e);
 size_t exposure_pixels(const struct exposure *e); /* nx * ny */
+
+/* Room for the edges of nx * ny samples, all NaN. NULL if there is no memory. */
+struct exposure_sampling *exposure_sampling_new(int nx, int ny, struct err *err);
+void exposure_sampling_free(struct exposure_sampling *s); /* NULL is fine */
 
 /*
  * Fill e->meta from the headers and check them: EXP_TYPE NRS_IFU, INSTRUME NIRSPEC,

@@ -57,8 +57,9 @@ static struct cube_trace *make(bool exact, int threads)
     struct par *par = NULL;
     struct cube_trace *t = NULL;
     support_ok(par_new(threads, &par, &err), &err);
-    support_ok(cube_trace_make(wcs, regions, NX, NY, exact, &grid, par, NULL, &t, &err),
-               &err);
+    support_ok(
+        cube_trace_make(wcs, regions, NULL, NX, NY, exact, &grid, par, NULL, &t, &err),
+        &err);
     par_free(par);
     return t;
 }
@@ -144,6 +145,123 @@ START_TEST(test_cube_trace_is_the_wcs)
 }
 END_TEST
 
+/* `times` samples a pixel, from row to row; `kink`: those of an odd row end in steps. */
+static struct exposure_sampling *sample(int times, const uint8_t *map, double kink,
+                                        uint8_t *ret_map)
+{
+    struct err err = {0};
+    struct exposure_sampling *s = exposure_sampling_new(NX, NY * times, &err);
+    ck_assert_ptr_nonnull(s);
+    for (int k = 0; k < NY * times; k++) {
+        for (int x = 0; x < NX; x++) {
+            const size_t i = (size_t)k * NX + (size_t)x;
+            ret_map[i] = map[(size_t)(k / times) * NX + (size_t)x];
+            s->y_low[i] = -0.5 + (double)k / times;
+            s->y_high[i] = -0.5 + (k + 1.0) / times - (x / 5 % 2 ? kink : 0);
+        }
+    }
+    return s;
+}
+
+static struct cube_trace *make_sampled(int times, double kink)
+{
+    struct err err = {0};
+    struct cube_trace *t = NULL;
+    uint8_t *map = malloc((size_t)NX * NY * (size_t)times);
+    struct exposure_sampling *s = sample(times, regions, kink, map);
+    support_ok(cube_trace_make(wcs, map, s, NX, NY * times, false, &grid, NULL, NULL,
+                               &t, &err),
+               &err);
+    exposure_sampling_free(s);
+    free(map);
+    return t;
+}
+
+/* Samples that are the pixels lie where the pixels lie, to the last bit. */
+START_TEST(test_cube_trace_sampled_once)
+{
+    struct cube_trace *a = make(false, 1), *b = make_sampled(1, 0);
+    ck_assert_uint_eq(a->n_bands, b->n_bands);
+    for (size_t i = 0; i < a->n_bands; i++) {
+        ck_assert_uint_eq(a->bands[i].n_blocks, b->bands[i].n_blocks);
+        ck_assert_uint_eq(a->bands[i].n_values, b->bands[i].n_values);
+        ck_assert_mem_eq(a->bands[i].values, b->bands[i].values,
+                         a->bands[i].n_values * sizeof(double));
+    }
+    cube_trace_free(a);
+    cube_trace_free(b);
+}
+END_TEST
+
+/* What each sample covers, in spaxels times um, summed in its pixel; NaN beyond the slit.
+ * Returns how many blocks are listed. */
+static size_t cover(const struct cube_trace *t, int times, double *ret)
+{
+    static double v[CUBE_QUANTITIES][CUBE_BLOCK];
+    size_t listed = 0;
+    for (size_t i = 0; i < (size_t)NX * NY; i++) {
+        ret[i] = 0;
+    }
+    for (size_t i = 0; i < t->n_bands; i++) {
+        for (size_t n = 0; n < t->bands[i].n_blocks; n++) {
+            const struct cube_block *b = &t->bands[i].blocks[n];
+            cube_block_values(&t->bands[i], b, 0, CUBE_QUANTITIES, 0, b->n, v);
+            listed += b->listed;
+            for (int x = 0; x < b->n; x++) {
+                double area = 0;
+                for (int k = 0; k < 4; k++) {
+                    const int m = (k + 1) % 4;
+                    area += v[CUBE_U1 + k][x] * v[CUBE_V1 + m][x] -
+                            v[CUBE_U1 + m][x] * v[CUBE_V1 + k][x];
+                }
+                ret[b->row / times * NX + b->first + x] +=
+                    fabs(area) / 2 * v[CUBE_DLAM][x];
+            }
+        }
+    }
+    return listed;
+}
+
+/* Two samples a pixel cover together what the pixel covers, so that flux is conserved;
+ * 1e-4: sides of a pixel are not quite straight. */
+START_TEST(test_cube_trace_sampled_twice)
+{
+    static double pixels[NX * NY], samples[NX * NY];
+    struct cube_trace *a = make(false, 1), *b = make_sampled(2, 0);
+    size_t compared = 0;
+    cover(a, 1, pixels);
+    cover(b, 2, samples);
+    for (size_t i = 0; i < (size_t)NX * NY; i++) {
+        if (pixels[i] > 0 && samples[i] > 0) {
+            ck_assert_double_eq_tol(samples[i] / pixels[i], 1, 1e-4);
+            compared++;
+        }
+    }
+    ck_assert_uint_gt(compared, NX * 100);
+    cube_trace_free(a);
+    cube_trace_free(b);
+}
+END_TEST
+
+/* Edges with steps are not what a cubic follows: such blocks are mapped sample by sample,
+ * and cover what they say: 1 or 0.8 of a pixel. */
+START_TEST(test_cube_trace_sampled_with_steps)
+{
+    static double whole[NX * NY], stepped[NX * NY];
+    struct cube_trace *a = make_sampled(1, 0), *b = make_sampled(1, 0.2);
+    const size_t before = cover(a, 1, whole), after = cover(b, 1, stepped);
+    ck_assert_uint_gt(after, before);
+    for (size_t i = 0; i < (size_t)NX * NY; i++) {
+        if (whole[i] > 0 && stepped[i] > 0) {
+            const double share = i % NX / 5 % 2 ? 0.8 : 1;
+            ck_assert_double_eq_tol(stepped[i] / whole[i], share, 2e-3);
+        }
+    }
+    cube_trace_free(a);
+    cube_trace_free(b);
+}
+END_TEST
+
 /* What lies beyond the cube's wavelengths is left out. */
 START_TEST(test_cube_trace_leaves_out)
 {
@@ -192,6 +310,9 @@ int main(void)
     tcase_add_test(t, test_cube_trace_is_the_wcs);
     tcase_add_test(t, test_cube_trace_leaves_out);
     tcase_add_test(t, test_cube_trace_extremes);
+    tcase_add_test(t, test_cube_trace_sampled_once);
+    tcase_add_test(t, test_cube_trace_sampled_twice);
+    tcase_add_test(t, test_cube_trace_sampled_with_steps);
     suite_add_tcase(s, t);
     return support_run(s);
 }
