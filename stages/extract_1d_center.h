@@ -9,24 +9,24 @@
 struct extract_center {
     double x, y;    /* spaxels, 0-based */
     bool at_target; /* the spaxel nearest to TARG_RA, TARG_DEC */
+    const char
+        *how; /* for the header, static: AUTOCEN, TARGET, MIDDLE, CENTER_XY ... */
+    double spaxel_arcsec; /* side of a spaxel along y, measured on the sky */
 };
 
 /*
- * The spaxel nearest to the target, or (without target, or with one that falls on the
- * edge of the cube or outside) the middle nx / 2, ny / 2. Says what it did by env.
+ * By the parameters center_xy, center_radec and ifu_autocen (with autocen_check), else at the
+ * target. ERR_PARAM if what they say is not on the cube. Says what it did by env.
  */
-void extract_center_target(const struct stage_env *env, const struct cube *c,
-                           struct extract_center *ret);
+int extract_center_place(const struct stage_env *env, const struct params *params,
+                         const struct cube *c, struct extract_center *ret,
+                         struct err *err);
 
-/*
- * The brightest source of the cube's median image: 3 sigma over the background, FWHM 3
- * spaxels. *ret_found is false if there is none.
- */
-int extract_center_brightest(const struct stage_env *env, const struct cube *c,
-                             bool *ret_found, struct extract_center *ret,
-                             struct err *err);
+/* At a position on the sky (degrees). ERR_PARAM, naming `what`, if it is off the cube. */
+int extract_center_sky(const struct cube *c, const char *what, double ra, double dec,
+                       struct extract_center *ret, struct err *err);
 
-/* Side of a spaxel along y (arcsec), measured on the sky round the spaxel x, y. */
-double extract_spaxel_arcsec(const struct cube *c, double x, double y);
+/* The middle of the cube, for what has no centre. */
+void extract_center_middle(const struct cube *c, struct extract_center *ret);
 
 #endif
