@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/ifurun_association.h"
 #include "cli/ifurun_commands.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
@@ -105,22 +106,60 @@ static void complain(const struct err *err)
     }
 }
 
-/* ---- recipes ---------------------------------------------------------------------- */
+/* ---- recipes: one job after another -------------------------------------------------- */
 
-/* One job after another; a failure is told at once and the next one is still run. */
+static int pin_and_run(const struct ifurun_options *o, struct job *job,
+                       struct references *refs, struct par *par, struct err *err)
+{
+    int code = job_pin(job, refs, err);
+    code = code ? code : run_job(o, job, refs, par, err);
+    job_done(job);
+    return code;
+}
+
 static int run_group(const struct ifurun_options *o, const char *recipe,
                      char *const *files, size_t n, struct references *refs,
                      struct par *par, struct err *err)
 {
     struct job job = {0};
     int code = ifurun_make_job(o, recipe, files, n, &job, err);
-    if (!code) {
-        code = job_pin(&job, refs, err);
+    return code ? code : pin_and_run(o, &job, refs, par, err);
+}
+
+/* What failed is told at once if more is to come: true if that is run now. */
+static bool goes_on(int *code, int *failed, bool is_last, const struct err *err)
+{
+    if (*code && *code != ERR_PARAM && *code != ERR_CANCELLED && !is_last) {
+        complain(err);
+        *failed = *code;
+        *code = 0;
     }
-    if (!code) {
-        code = run_job(o, &job, refs, par, err);
+    return !*code && !is_last;
+}
+
+/* Every product of an association, one after another. */
+static int run_association(const struct ifurun_options *o, const char *path,
+                           struct references *refs, struct par *par, struct err *err)
+{
+    struct association a;
+    int failed = 0, code = association_read(path, o->command, &a, err);
+    if (code) {
+        return code == ERR_NODATA ? ERR_INPUT : code;
     }
-    job_done(&job);
+    for (size_t i = 0; i < a.n_products; i++) {
+        struct job job = {0};
+        code = ifurun_association_job(o, path, &a, i, &job, err);
+        code = code ? code : pin_and_run(o, &job, refs, par, err);
+        if (!goes_on(&code, &failed, i + 1 == a.n_products, err)) {
+            break;
+        }
+    }
+    if (!code && failed) {
+        code =
+            err_set(err, failed, "%s: at least one of %zu products failed (see above)",
+                    path, a.n_products);
+    }
+    association_done(&a);
     return code;
 }
 
@@ -154,7 +193,9 @@ static int run_recipe(const struct ifurun_options *o, struct err *err)
     struct par *par = NULL;
     const char *recipe = o->command;
     int code = check_usage(o, recipe, err), failed = 0;
+    bool associated = false;
     char *folder = NULL;
+    code = code ? code : ifurun_has_associations(o, &associated, err);
     if (!code) {
         struct err none = {0};
         folder = ifurun_reference_folder(o, &none);
@@ -166,22 +207,20 @@ static int run_recipe(const struct ifurun_options *o, struct err *err)
     if (!code) {
         code = par_new(o->threads, &par, err);
     }
-    if (!code && !strcmp(recipe, "spec3")) {
+    if (!code && !associated && !strcmp(recipe, "spec3")) {
         code = run_group(o, recipe, o->files, o->n_files, refs, par, err);
     } else {
         for (size_t i = 0; i < o->n_files && !code; i++) {
-            code = run_group(o, recipe, o->files + i, 1, refs, par, err);
-            if (code && code != ERR_PARAM && code != ERR_CANCELLED &&
-                i + 1 < o->n_files) {
-                complain(err);
-                failed = code;
-                code = 0;
+            code = associated ? run_association(o, o->files[i], refs, par, err)
+                              : run_group(o, recipe, o->files + i, 1, refs, par, err);
+            if (!goes_on(&code, &failed, i + 1 == o->n_files, err)) {
+                break;
             }
         }
     }
     if (!code && failed) {
-        code = err_set(err, failed, "at least one of %zu exposures failed (see above)",
-                       o->n_files);
+        code = err_set(err, failed, "at least one of %zu %s failed (see above)",
+                       o->n_files, associated ? "associations" : "exposures");
     }
     par_free(par);
     references_close(refs);

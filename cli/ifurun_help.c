@@ -7,6 +7,9 @@ void ifurun_print_usage(FILE *out)
 {
     fputs(
         "usage: ifurun RECIPE [OPTION]... FILE...   run a recipe, without the daemon\n"
+        "       ifurun RECIPE [OPTION]... X_asn.json...  the products of "
+        "associations,\n"
+        "                                           whose members lie beside them\n"
         "       ifurun MANIFEST.json [--threads N]  run a job as its manifest says\n"
         "       ifurun refs [OPTION]... EXPOSURE    which references suit, and why\n"
         "       ifurun wcs [OPTION]... EXPOSURE     lines `x y` (0-based pixels) from\n"

@@ -55,7 +55,8 @@ struct job {
     size_t n_save;
     char *stop_after;    /* stage name or NULL */
     char *output_folder; /* products go here */
-    char *product_name;  /* spec3: base name without suffix; NULL: from the headers */
+    char *product_name;  /* base name without suffix; NULL: spec2: that of the input,
+                            spec3: from the headers */
     char *date;          /* ISO 8601 UTC, DATE of every product */
     int threads;         /* inner threads */
     int attempt;         /* 1.. */

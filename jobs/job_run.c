@@ -167,7 +167,8 @@ static int read_one(struct job_context *c, struct err *err)
         c->data.exposures ? exposure_read(path, &c->data.exposures[0], err) : ERR_NOMEM;
     if (!code) {
         c->data.n_exposures = 1;
-        c->base = job_input_base(path, err);
+        c->base = c->job->product_name ? mem_strdup(c->job->product_name, err)
+                                       : job_input_base(path, err);
         code = c->base ? job_plan_check_pins(&c->plan, c->refs,
                                              &c->data.exposures[0]->meta, false, err)
                        : ERR_NOMEM;

@@ -19,6 +19,7 @@ const struct fuzz_target fuzz_targets[] = {{"fits", fuzz_fits},
                                            {"config", fuzz_config},
                                            {"report", fuzz_report},
                                            {"socket", fuzz_socket},
+                                           {"association", fuzz_association},
                                            {NULL, NULL}};
 
 static const struct fuzz_target *target;
