@@ -5,9 +5,10 @@
 #include "common/base/mem.h"
 #include "common/data/ref_cubepar.h"
 #include "stages/background_record.h"
-#include "stages/cube_drizzle.h"
 #include "stages/cube_geometry.h"
 #include "stages/cube_header.h"
+#include "stages/cube_links.h"
+#include "stages/cube_sum.h"
 #include "stages/stage.h"
 
 /*
@@ -17,7 +18,7 @@
  *            both detectors and any dither, opened one at a time
  * Outputs:   dataset->cube: SCI, ERR (MJy/sr), DQ, WMAP
  * Algorithm: a first pass over the headers finds the grid that holds all footprints; a
- *            second adds one exposure after another (cube_trace.h, cube_drizzle.h)
+ *            second adds one exposure after another (cube_trace.h, cube_sum.h)
  * Unlike the peer (3.0.0): where nspax_x or nspax_y crops the field, pixels that reach
  *            over the rim count in the first column and row too (there they are lost to
  *            a sign); a cube of other units than MJy/sr, or without any data, is an error
@@ -323,7 +324,8 @@ static int run(const struct stage_env *env, const struct params *params,
                     !params_bool(params, "skip_dqflagging");
         sums.cube = cube_new(grid.nx, grid.ny, grid.nw, err);
         sums.weight = sums.cube ? mem_calloc(voxels, sizeof(float), err) : NULL;
-        code = sums.weight ? 0 : ERR_NOMEM;
+        sums.links = sums.weight ? cube_links_new(grid.nw, err) : NULL;
+        code = sums.links ? 0 : ERR_NOMEM;
     }
     if (!code) {
         describe(&grid, &s, n, sums.cube);
@@ -335,6 +337,10 @@ static int run(const struct stage_env *env, const struct params *params,
     }
     code = code ? code : cube_finish(&sums, env->par, env->cancel, &filled, err);
     code = code ? code : add_common(data, &grid, sums.cube, err);
+    code =
+        code ? code
+             : cube_links_covariance(sums.links, grid.nx, grid.ny, grid.scale, env->par,
+                                     env->cancel, &sums.cube->covariance, err);
     if (!code && filled == 0) {
         code = err_set(err, ERR_NODATA,
                        "cube_build: no pixel of %zu exposures (first: %s) lies in the "
@@ -349,6 +355,7 @@ static int run(const struct stage_env *env, const struct params *params,
         data->cube = sums.cube;
     }
     free(sums.weight);
+    cube_links_free(sums.links);
     free(s.pointing);
     for (size_t i = 0; i < n && s.backgrounds; i++) {
         free(s.backgrounds[i]);

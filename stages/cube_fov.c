@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include "common/data/dq.h"
-#include "stages/cube_drizzle.h"
 
 void cube_fov_clear(struct cube_extent slices[WCS_SLICES])
 {
@@ -13,12 +12,12 @@ void cube_fov_clear(struct cube_extent slices[WCS_SLICES])
 }
 
 void cube_fov_add(const struct cube_grid *g, int k0, int k1,
-                  struct cube_extent (*extents)[WCS_SLICES], int slice, double lam_um,
-                  double u, double v)
+                  struct cube_extent (*extents)[WCS_SLICES], double near_um, int slice,
+                  double lam_um, double u, double v)
 {
-    int k = cube_grid_plane(g, lam_um - g->dz_mean - g->dz_max / 2);
-    for (k = k < k0 ? k0 : k; k < k1 && g->z[k] - lam_um < g->dz_mean; k++) {
-        if (lam_um - g->z[k] < g->dz_mean) {
+    int k = cube_grid_plane(g, lam_um - near_um - g->dz_max / 2);
+    for (k = k < k0 ? k0 : k; k < k1 && g->z[k] - lam_um < near_um; k++) {
+        if (lam_um - g->z[k] < near_um) {
             struct cube_extent *e = &extents[k - k0][slice - 1];
             e->u0 = u < e->u0 ? u : e->u0;
             e->u1 = u > e->u1 ? u : e->u1;

@@ -13,6 +13,9 @@
  * Test: tests/stages/test_cube_drizzle.c
  */
 
+/* Set in cube->dq, until cube_finish, where a slice of an exposure crosses a spaxel. */
+#define CUBE_SEEN 4u
+
 /* Range of the pixel centres of one slice in one plane, spaxels; empty if u0 > u1. */
 struct cube_extent {
     double u0, u1, v0, v1;
@@ -21,10 +24,10 @@ struct cube_extent {
 void cube_fov_clear(struct cube_extent slices[WCS_SLICES]);
 
 /* Count a pixel in at lam_um, centre (u, v), for those of the planes k0..k1-1 whose
- * centre is nearer than the mean width of a plane; extents[0] belongs to plane k0. */
+ * centre is nearer than near_um; extents[0] belongs to plane k0. */
 void cube_fov_add(const struct cube_grid *grid, int k0, int k1,
-                  struct cube_extent (*extents)[WCS_SLICES], int slice, double lam_um,
-                  double u, double v);
+                  struct cube_extent (*extents)[WCS_SLICES], double near_um, int slice,
+                  double lam_um, double u, double v);
 
 /*
  * Set CUBE_SEEN in one plane of DQ along the line of each slice (Bresenham's, from the

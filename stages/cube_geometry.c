@@ -154,6 +154,7 @@ static void plane_widths(struct cube_grid *g)
     }
     g->dz_mean = sum / g->nw;
     g->dz_max = most;
+    g->reach = g->dz_mean;
 }
 
 /* Tangent point: the middle of the box in RA and Dec, unless it is asked for. */

@@ -26,6 +26,9 @@ struct cube_grid {
     double step;      /* um, linear only */
     double *z, *dz;   /* centre and width of each plane, um; z ascends */
     double dz_mean, dz_max;
+    double
+        reach; /* um: how far from its own wavelengths a pixel may count; dz_mean unless
+                     a weighting takes it farther */
 
     /* Of the tangent point and the angle, for cube_grid_project. */
     double sin_dec0, cos_dec0, sin_pa, cos_pa;

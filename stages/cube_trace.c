@@ -132,13 +132,13 @@ static void map_points(const struct trace_job *job, const struct wcs_piece *piec
 }
 
 /* The wavelengths that pixels of these centres and intervals may touch: the planes they
- * overlap, and for the field of view those within dz_mean. NaN does not count. */
+ * overlap, and those within the grid's reach. NaN does not count. */
 static void reach(const struct cube_grid *grid, const double *lam, const double *dlam,
                   size_t n, struct cube_block *block)
 {
     double lo = INFINITY, hi = -INFINITY;
     for (size_t i = 0; i < n; i++) {
-        double d = (dlam[i] > 0 ? dlam[i] : 0) + grid->dz_mean;
+        double d = (dlam[i] > 0 ? dlam[i] : 0) + grid->reach;
         lo = lam[i] - d < lo ? lam[i] - d : lo;
         hi = lam[i] + d > hi ? lam[i] + d : hi;
     }

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "common/base/mem.h"
 #include "common/data/dq.h"
-#include "stages/cube_drizzle.h"
+#include "stages/cube_sum.h"
 #include "stages/cube_fov.h"
 #include "tests/support.h"
 
@@ -23,7 +23,8 @@ static void make_grid(struct cube_grid *g)
                             .linear = true,
                             .step = step,
                             .dz_mean = step,
-                            .dz_max = step};
+                            .dz_max = step,
+                            .reach = step};
     g->z = mem_alloc(PLANES, sizeof *g->z, &err);
     g->dz = mem_alloc(PLANES, sizeof *g->dz, &err);
     for (int k = 0; k < PLANES; k++) {
@@ -266,6 +267,54 @@ START_TEST(test_cube_drizzle_same_for_any_threads)
 }
 END_TEST
 
+/* The recorded weights are those that the cube got (to its float sums), in the same order
+ * for any number of threads. */
+START_TEST(test_cube_drizzle_links)
+{
+    struct cube_grid g;
+    struct err err = {0};
+    make_grid(&g);
+    struct cube_trace *t = make_trace(1.3);
+    struct exposure *e = make_exposure();
+    struct cube_links *links[2];
+    for (int m = 0; m < 2; m++) {
+        struct par *par = NULL;
+        struct cube_sums s = make_sums(&g, false);
+        size_t used = 0;
+        support_ok(par_new(1 + 3 * m, &par, &err), &err);
+        links[m] = s.links = cube_links_new(PLANES, &err);
+        add(&s, e, t, par, &used);
+        add(&s, e, t, par, &used);
+        for (int i = 0; i < links[m]->n; i++) {
+            const struct cube_linked_plane *p = &links[m]->planes[i];
+            double sum[CUBE * CUBE] = {0};
+            for (size_t n = 0; n < p->n_links; n++) {
+                sum[p->links[n].spaxel] += (double)p->links[n].weight;
+            }
+            for (size_t v = 0; v < (size_t)CUBE * CUBE; v++) {
+                const size_t at = (size_t)p->k * CUBE * CUBE + v;
+                ck_assert_double_eq_tol(sum[v], (double)s.weight[at], 1e-5);
+            }
+        }
+        par_free(par);
+        free_sums(&s);
+    }
+    ck_assert_uint_gt(links[0]->planes[2].n_links, 100);
+    for (int i = 0; i < links[0]->n; i++) {
+        const struct cube_linked_plane *a = &links[0]->planes[i],
+                                       *b = &links[1]->planes[i];
+        ck_assert_uint_eq(a->n_links, b->n_links);
+        ck_assert(!a->n_links ||
+                  !memcmp(a->links, b->links, a->n_links * sizeof *a->links));
+    }
+    cube_links_free(links[0]);
+    cube_links_free(links[1]);
+    exposure_free(e);
+    cube_trace_free(t);
+    cube_grid_done(&g);
+}
+END_TEST
+
 /* Bad pixels change nothing, whatever they hold. */
 START_TEST(test_cube_drizzle_bad_pixels)
 {
@@ -411,8 +460,8 @@ START_TEST(test_cube_fov_extents)
         cube_fov_clear(extents[k]);
     }
     /* planes 10, 11, 12; a pixel at plane 10.4 is nearer than a plane to 10 and 11 */
-    cube_fov_add(&g, 10, 13, extents, 7, g.z[10] + 0.004, 5, 6);
-    cube_fov_add(&g, 10, 13, extents, 7, g.z[10] + 0.004, 8, 3);
+    cube_fov_add(&g, 10, 13, extents, g.dz_mean, 7, g.z[10] + 0.004, 5, 6);
+    cube_fov_add(&g, 10, 13, extents, g.dz_mean, 7, g.z[10] + 0.004, 8, 3);
     ck_assert_double_eq(extents[0][6].u0, 5);
     ck_assert_double_eq(extents[1][6].u1, 8);
     ck_assert_double_eq(extents[1][6].v0, 3);
@@ -437,6 +486,7 @@ int main(void)
     tcase_add_test(t, test_cube_drizzle_flat_field);
     tcase_add_test(t, test_cube_drizzle_shared_errors_do_not_average);
     tcase_add_test(t, test_cube_drizzle_same_for_any_threads);
+    tcase_add_test(t, test_cube_drizzle_links);
     tcase_add_test(t, test_cube_drizzle_bad_pixels);
     tcase_add_test(t, test_cube_drizzle_nan_footprint);
     tcase_add_test(t, test_cube_drizzle_one_pixel);

@@ -1,0 +1,95 @@
+#ifndef IFUD_STAGES_CUBE_SUM_H
+#define IFUD_STAGES_CUBE_SUM_H
+
+#include <stdbool.h>
+#include "common/data/cube.h"
+#include "common/data/exposure.h"
+#include "stages/cube_fov.h"
+#include "stages/cube_links.h"
+#include "stages/cube_trace.h"
+
+/*
+ * Exposures added up to a cube. A weighting (cube_drizzle.h) gives every
+ * voxel v a weight w for every pixel; then
+ *
+ *     SCI = sum(w f) / sum(w),  ERR = sqrt(sum(w^2 e^2)) / sum(w),  WMAP = pixels with w > 0
+ *
+ * The cube is cut into tiles of neighbouring planes. A tile is worked on by one thread,
+ * with the blocks of the trace in their order, summed in double precision and added to
+ * the cube; so the result does not depend on the number of threads, and exposures are
+ * added one after another without being held together.
+ * Reference: Law et al. 2023, AJ 166, 45. Test: tests/stages/test_cube_drizzle.c
+ */
+
+/* A cube being built. The cube's planes hold sums until cube_finish: sci w f, err
+ * w^2 e^2, wmap overlaps; weight holds w. Owned by the caller. */
+struct cube_sums {
+    struct cube *cube;
+    float *weight;                /* nw * ny * nx */
+    const struct cube_grid *grid; /* borrowed */
+    struct cube_links *links;     /* borrowed; NULL: weights are not recorded */
+    bool flag;                    /* mark the field of view (CUBE_SEEN) */
+};
+
+/*
+ * Add one exposure. Pixels that are NaN, DO_NOT_USE or NON_SCIENCE do not count.
+ * partners: how many other exposures had the very same background taken off. Where a sum
+ * goes over a background pixel in all of them its errors add up, so the variance that ERR
+ * leaves out is partners times its own: that much w^2 * var_background goes to
+ * cube->var_background (which may be NULL).
+ * Returned: *ret_used, pixels that may contribute. Thread: one call at a time per cube.
+ */
+int cube_add_exposure(struct cube_sums *sums, const struct exposure *e,
+                      const struct cube_trace *trace, size_t partners, struct par *par,
+                      const atomic_bool *cancel, size_t *ret_used, struct err *err);
+
+/*
+ * Turn the sums into values and set DQ: 0 where there is data; DO_NOT_USE for a hole in
+ * the field of view, else DO_NOT_USE + NON_SCIENCE; both NaN in SCI and ERR.
+ * Returned: *ret_filled, voxels with data.
+ */
+int cube_finish(struct cube_sums *sums, struct par *par, const atomic_bool *cancel,
+                size_t *ret_filled, struct err *err);
+
+/* ---- for weightings ---- */
+
+struct cube_voxel { /* sums of one exposure */
+    double flux, var, weight, overlaps;
+};
+
+/* One tile while it is being filled; index of a voxel (k - k0) * ny * nx + j * nx + i. */
+struct cube_tile {
+    const struct cube_grid *grid;
+    int k0, k1; /* planes k0..k1-1 */
+    struct cube_voxel *voxels;
+    double *shared; /* w^2 var_background; NULL: not wanted */
+    struct cube_extent (*extents)[WCS_SLICES]; /* NULL: not wanted */
+    struct cube_links *links;                  /* NULL: not wanted */
+};
+
+struct cube_pixel {
+    double flux, error, background; /* the last is a variance */
+    size_t at;                      /* which one of the exposure */
+};
+
+/* Pixel `p` has weight w > 0 in the voxel at `at` of the tile. */
+static inline void cube_tile_add(const struct cube_tile *t, size_t at, double w,
+                                 const struct cube_pixel *p)
+{
+    struct cube_voxel *v = &t->voxels[at];
+    const double we = w * p->error;
+    v->flux += w * p->flux;
+    v->var += we * we;
+    v->weight += w;
+    v->overlaps += 1;
+    if (t->shared) {
+        t->shared[at] += w * w * p->background;
+    }
+    if (t->links) {
+        const size_t area = (size_t)t->grid->nx * (size_t)t->grid->ny;
+        cube_links_add(t->links, t->k0 + (int)(at / area), at % area, w, p->at,
+                       p->error * p->error);
+    }
+}
+
+#endif
