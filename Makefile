@@ -66,6 +66,11 @@ $(B)/%.o: %.c VERSION Makefile
 	@echo "CC $<"
 	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# the version of the code in products: a hash of all that results may depend on
+CODESRC := $(sort $(shell find common stages jobs -name '*.[ch]'))
+$(B)/jobs/job_code.o: $(CODESRC)
+$(B)/jobs/job_code.o: CPPFLAGS += -DIFUD_CODE='"$(shell cat $(CODESRC) | sha256sum | cut -c1-16)"'
+
 $(LIB): $(OBJS)
 	@mkdir -p $(@D)
 	@rm -f $@

@@ -16,6 +16,7 @@
 #include "common/base/path.h"
 #include "common/data/fits_io.h"
 #include "jobs/job.h"
+#include "jobs/job_resume.h"
 #include "stages/recipe.h"
 
 static atomic_bool cancelled;
@@ -112,6 +113,7 @@ static int pin_and_run(const struct ifurun_options *o, struct job *job,
                        struct references *refs, struct par *par, struct err *err)
 {
     int code = job_pin(job, refs, err);
+    code = code || !o->reuse ? code : job_reuse_published(job, err);
     code = code ? code : run_job(o, job, refs, par, err);
     job_done(job);
     return code;
@@ -248,13 +250,16 @@ static int run_manifest(const struct ifurun_options *o, struct err *err)
     if (o->n_files || o->n_settings || o->n_members || o->n_save || o->stop_after ||
         o->references) {
         return err_set(err, ERR_PARAM,
-                       "a manifest is complete: only --threads goes with it");
+                       "a manifest is complete: only --threads and --reuse go with it");
     }
     int code = reported ? ifurun_child_begin(o->report_fd, err) : 0;
     if (code) {
         return code;
     }
     code = job_read(o->command, &job, err);
+    if (!code && o->reuse) {
+        code = job_reuse_published(&job, err);
+    }
     if (!code) {
         bool chosen = job.n_references && !reported;
         code = references_open(chosen ? NULL : job.reference_folder, IFURUN_CACHE_BYTES,

@@ -92,6 +92,7 @@ int ifurun_options_read(int argc, char **argv, struct ifurun_options *ret,
         {"background", required_argument, NULL, 'b'},
         {"save", required_argument, NULL, 'v'},
         {"stop-after", required_argument, NULL, 'x'},
+        {"reuse", no_argument, NULL, 'u'},
         {"timings", required_argument, NULL, 'm'},
         {"threads", required_argument, NULL, 't'},
         {"report-fd", required_argument, NULL, 'f'},
@@ -128,6 +129,9 @@ int ifurun_options_read(int argc, char **argv, struct ifurun_options *ret,
             break;
         case 'x':
             o.stop_after = optarg;
+            break;
+        case 'u':
+            o.reuse = true;
             break;
         case 'm':
             o.timings = optarg;

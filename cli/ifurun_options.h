@@ -12,7 +12,7 @@ struct ifurun_options {
     const char *command; /* "spec2", "wcs", ..., or a manifest's path */
     const char *references, *output, *stop_after, *timings;
     int threads;
-    bool help;
+    bool help, reuse;
     int report_fd; /* -1: none */
     struct ifurun_limits limits;
     struct job_setting *settings;

@@ -30,6 +30,10 @@ void job_done(struct job *job)
     free(job->members);
     free(job->references);
     free(job->settings);
+    for (size_t i = 0; i < job->n_reuse; i++) {
+        free(job->reuse[i].path);
+    }
+    free(job->reuse);
     free(job->save);
     free(job->id);
     free(job->recipe);

@@ -53,6 +53,10 @@ struct job {
     size_t n_settings;
     char **save; /* stages whose product is written too */
     size_t n_save;
+    /* What an earlier run published, with the hashes it had then: taken where it is what
+     * this run would make (job_resume.h). Does not stand in the published manifest. */
+    struct job_input *reuse;
+    size_t n_reuse;
     char *stop_after;    /* stage name or NULL */
     char *output_folder; /* products go here */
     char *product_name;  /* base name without suffix; NULL: spec2: that of the input,

@@ -6,6 +6,7 @@
 #include "common/base/publish.h"
 #include "common/data/provenance.h"
 #include "jobs/job.h"
+#include "jobs/job_fingerprint.h"
 #include "jobs/job_plan.h"
 #include "stages/stage.h"
 
@@ -21,6 +22,12 @@ struct job_context {
     const atomic_bool *cancel;
     const struct job_events *events; /* may be NULL */
     struct job_result *result;
+
+    struct job_fingerprint fingerprint;
+    int resumed; /* the last step that an earlier run has done (job_resume.h); -1: none */
+    const char *resume_path;          /* what it left */
+    struct job_resume_file *reusable; /* job_resume.c */
+    size_t n_reusable;
 
     struct provenance provenance;
     char *base;             /* product name without suffix */
@@ -56,8 +63,17 @@ int job_write_kept_spectrum(struct job_context *c, struct spectrum *s,
 int job_write_cube(struct job_context *c, const char *suffix, struct err *err);
 int job_write_spectrum(struct job_context *c, const char *suffix, struct err *err);
 
+/* A product that an earlier run has published is one of this run, too: it stays as it is. */
+int job_keep_product(struct job_context *c, const char *path, const char *suffix,
+                     const char *sha256, struct err *err);
+
 /* The run has succeeded: all that was written appears. On failure nothing does. */
 int job_publish(struct job_context *c, struct err *err);
+
+/* ---- job_reuse.c ---- */
+
+/* The list of the products and their hashes, <product>_<recipe>_products.json. */
+int job_write_list(struct job_context *c, struct err *err);
 
 /* ---- job_members.c ---- */
 

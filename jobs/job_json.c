@@ -132,17 +132,19 @@ static struct reader inner(struct reader *r, json_t *object, const char *where)
     return in;
 }
 
-static void read_inputs(struct reader *r, struct job *job)
+/* A list of files: `inputs` or `reuse`; where: the same with "[].". */
+static void read_files(struct reader *r, const char *key, const char *where,
+                       struct job_input **ret, size_t *ret_n)
 {
     void *elements = NULL;
-    json_t *list = take_array(r, "inputs", sizeof *job->inputs, &elements);
-    job->inputs = elements;
+    json_t *list = take_array(r, key, sizeof **ret, &elements);
+    *ret = elements;
     for (size_t i = 0; i < json_array_size(list) && !r->code; i++) {
-        struct reader in = inner(r, json_array_get(list, i), "inputs[].");
+        struct reader in = inner(r, json_array_get(list, i), where);
         if (!in.code) {
-            job->n_inputs = i + 1;
-            job->inputs[i].path = take_text(&in, "path", true);
-            take_hash(&in, "sha256", job->inputs[i].sha256);
+            *ret_n = i + 1;
+            (*ret)[i].path = take_text(&in, "path", true);
+            take_hash(&in, "sha256", (*ret)[i].sha256);
             finish(&in);
         }
         r->code = in.code;
@@ -300,12 +302,13 @@ int job_parse(const char *json, struct job *ret, struct err *err)
     job.id = take_text(&r, "id", true);
     check_name(&r, "id", job.id);
     job.recipe = take_text(&r, "recipe", true);
-    read_inputs(&r, &job);
+    read_files(&r, "inputs", "inputs[].", &job.inputs, &job.n_inputs);
     read_members(&r, &job);
     job.reference_folder = take_text(&r, "reference_folder", false);
     read_references(&r, &job);
     read_settings(&r, &job);
     read_save(&r, &job);
+    read_files(&r, "reuse", "reuse[].", &job.reuse, &job.n_reuse);
     job.stop_after = take_text(&r, "stop_after", false);
     job.output_folder = take_text(&r, "output_folder", true);
     job.product_name = take_text(&r, "product_name", false);
@@ -366,13 +369,12 @@ static json_t *text_or_null(const char *text)
     return text && *text ? json_string(text) : json_null();
 }
 
-static json_t *list_inputs(const struct job *job)
+static json_t *list_files(const struct job_input *files, size_t n)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < job->n_inputs; i++) {
-        json_array_append_new(list,
-                              json_pack("{s:s, s:o}", "path", job->inputs[i].path,
-                                        "sha256", text_or_null(job->inputs[i].sha256)));
+    for (size_t i = 0; i < n; i++) {
+        json_array_append_new(list, json_pack("{s:s, s:o}", "path", files[i].path,
+                                              "sha256", text_or_null(files[i].sha256)));
     }
     return list;
 }
@@ -425,12 +427,15 @@ char *job_to_json(const struct job *job, struct err *err)
     json_t *root = json_pack(
         "{s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:s, s:i, s:i}",
         "ifud_manifest", 1, "id", job->id, "recipe", job->recipe, "inputs",
-        list_inputs(job), "members", list_members(job), "reference_folder",
-        text_or_null(job->reference_folder), "references", list_references(job),
-        "parameters", list_settings(job), "save", save, "stop_after",
-        text_or_null(job->stop_after), "output_folder", job->output_folder,
-        "product_name", text_or_null(job->product_name), "date", job->date, "threads",
-        job->threads, "attempt", job->attempt);
+        list_files(job->inputs, job->n_inputs), "members", list_members(job),
+        "reference_folder", text_or_null(job->reference_folder), "references",
+        list_references(job), "parameters", list_settings(job), "save", save,
+        "stop_after", text_or_null(job->stop_after), "output_folder",
+        job->output_folder, "product_name", text_or_null(job->product_name), "date",
+        job->date, "threads", job->threads, "attempt", job->attempt);
+    if (root && job->n_reuse) {
+        json_object_set_new(root, "reuse", list_files(job->reuse, job->n_reuse));
+    }
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     char *ret = text ? mem_printf(err, "%s\n", text) : NULL;

@@ -1,6 +1,8 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/base/mem.h"
 #include "common/base/path.h"
@@ -26,12 +28,11 @@ int job_set_status(const struct job_context *c, struct header *primary, struct e
     return code;
 }
 
-/* Remember a part that is written; its path is where it will appear. */
-static int add_product(struct job_context *c, const struct publish *part,
-                       const char *suffix, struct err *err)
+/* One more of the result's. *ret_p: its path and suffix are set. */
+static int add_row(struct job_context *c, const char *path, const char *suffix,
+                   struct job_product **ret_p, struct err *err)
 {
     struct job_result *r = c->result;
-    uint64_t bytes = 0;
     struct job_product *grown =
         mem_realloc(r->products, r->n_products + 1, sizeof *grown, err);
     if (!grown) {
@@ -40,14 +41,43 @@ static int add_product(struct job_context *c, const struct publish *part,
     r->products = grown;
     struct job_product *p = &grown[r->n_products];
     *p = (struct job_product){0};
-    p->path = mem_strdup(part->final_path, err);
+    p->path = mem_strdup(path, err);
     if (!p->path) {
         return ERR_NOMEM;
     }
     r->n_products++;
     strncpy(p->suffix, suffix, sizeof p->suffix - 1);
-    int code = sha256_file(part->part_path, p->sha256, &bytes, err);
-    p->bytes = bytes;
+    *ret_p = p;
+    return 0;
+}
+
+/* Remember a part that is written; its path is where it will appear. */
+static int add_product(struct job_context *c, const struct publish *part,
+                       const char *suffix, struct err *err)
+{
+    struct job_product *p = NULL;
+    uint64_t bytes = 0;
+    int code = add_row(c, part->final_path, suffix, &p, err);
+    code = code ? code : sha256_file(part->part_path, p->sha256, &bytes, err);
+    if (!code) {
+        p->bytes = bytes;
+    }
+    return code;
+}
+
+int job_keep_product(struct job_context *c, const char *path, const char *suffix,
+                     const char *sha256, struct err *err)
+{
+    struct job_product *p = NULL;
+    struct stat st;
+    if (stat(path, &st)) {
+        return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    int code = add_row(c, path, suffix, &p, err);
+    if (!code) {
+        memcpy(p->sha256, sha256, sizeof p->sha256);
+        p->bytes = (size_t)st.st_size;
+    }
     return code;
 }
 
@@ -98,7 +128,8 @@ static int write_product(struct job_context *c, enum kind kind, const void *what
 
 int job_publish(struct job_context *c, struct err *err)
 {
-    return publish_set_commit(&c->set, err);
+    int code = c->set.n ? job_write_list(c, err) : 0;
+    return code ? code : publish_set_commit(&c->set, err);
 }
 
 int job_write_exposure(struct job_context *c, struct exposure *e, const char *suffix,

@@ -8,7 +8,9 @@
 #include "common/base/sha256.h"
 #include "common/data/exposure_io.h"
 #include "jobs/job.h"
+#include "jobs/job_code.h"
 #include "jobs/job_context.h"
+#include "jobs/job_resume.h"
 
 /* ---- what stages ask for and tell ------------------------------------------------- */
 
@@ -131,7 +133,8 @@ static int begin(struct job_context *c, struct err *err)
     const struct job *job = c->job;
     struct job told = *job;
     int code = 0;
-    told.attempt = 1; /* the products are the same, however often it was tried */
+    told.attempt = 1; /* the products are the same, however often it was tried ... */
+    told.n_reuse = 0; /* ... and whatever was there already */
     c->manifest = job_to_json(&told, err);
     if (!c->manifest) {
         return ERR_NOMEM;
@@ -151,7 +154,11 @@ static int begin(struct job_context *c, struct err *err)
     if (!code) {
         code = path_make_folder(job->output_folder, 0777, err);
     }
-    for (int i = 0; i <= c->plan.last; i++) {
+    code = code ? code
+                : job_fingerprint(&c->plan, c->refs, job_code_version(),
+                                  &c->fingerprint, err);
+    code = code ? code : job_resume_find(c, err);
+    for (int i = c->resumed + 1; i <= c->plan.last; i++) {
         c->count += job_plan_runs(&c->plan, i) &&
                     !(c->plan.recipe->steps[i].flags & STEP_ON_OPEN);
     }
@@ -162,16 +169,21 @@ static int begin(struct job_context *c, struct err *err)
 static int read_one(struct job_context *c, struct err *err)
 {
     const char *path = c->job->inputs[0].path;
+    c->base = c->job->product_name ? mem_strdup(c->job->product_name, err)
+                                   : job_input_base(path, err);
+    if (!c->base) {
+        return ERR_NOMEM;
+    }
+    if (c->resumed >= 0) {
+        return 0;
+    }
     c->data.exposures = mem_calloc(1, sizeof(struct exposure *), err);
     int code =
         c->data.exposures ? exposure_read(path, &c->data.exposures[0], err) : ERR_NOMEM;
     if (!code) {
         c->data.n_exposures = 1;
-        c->base = c->job->product_name ? mem_strdup(c->job->product_name, err)
-                                       : job_input_base(path, err);
-        code = c->base ? job_plan_check_pins(&c->plan, c->refs,
-                                             &c->data.exposures[0]->meta, false, err)
-                       : ERR_NOMEM;
+        code = job_plan_check_pins(&c->plan, c->refs, &c->data.exposures[0]->meta,
+                                   false, err);
     }
     return code;
 }
@@ -191,6 +203,19 @@ static int read_group(struct job_context *c, struct job_source **source,
 }
 
 /* ---- stages ----------------------------------------------------------------------- */
+
+/* By what the step is done, and when. */
+static int note_fingerprint(struct job_context *c, struct err *err)
+{
+    char name[64];
+    if (c->step >= c->fingerprint.n) {
+        return 0;
+    }
+    snprintf(name, sizeof name, "code %s", job_code_version());
+    return provenance_add(&c->provenance, PROVENANCE_FINGERPRINT,
+                          c->plan.recipe->steps[c->step].name, name, c->job->date,
+                          c->fingerprint.step[c->step], err);
+}
 
 static int note_parameters(struct job_context *c, struct err *err)
 {
@@ -232,6 +257,16 @@ static void drop_spare_planes(struct job_context *c)
         free(e->var_background);
         e->pathloss_ps = e->pathloss_un = e->var_background = NULL;
     }
+}
+
+static int resume(struct job_context *c, struct err *err)
+{
+    int code = job_resume_load(c, err);
+    c->step = c->resumed;
+    if (!code && c->data.n_exposures) {
+        drop_spare_planes(c);
+    }
+    return code;
 }
 
 static int write_reached(struct job_context *c, bool new_cube, bool new_spectrum,
@@ -305,15 +340,16 @@ static int run_step(struct job_context *c, struct err *err)
 static int run_steps(struct job_context *c, struct err *err)
 {
     int code = 0;
-    for (c->step = 0; c->step <= c->plan.last && !code; c->step++) {
+    for (c->step = c->resumed + 1; c->step <= c->plan.last && !code; c->step++) {
         const struct recipe_step *step = &c->plan.recipe->steps[c->step];
-        if (c->cancel && atomic_load(c->cancel)) {
+        code = note_fingerprint(c, err);
+        if (!code && c->cancel && atomic_load(c->cancel)) {
             code = err_set(err, ERR_CANCELLED, "stopped before %s", step->name);
-        } else if (step->flags & STEP_ON_OPEN) {
+        } else if (!code && step->flags & STEP_ON_OPEN) {
             continue;
-        } else if (job_plan_runs(&c->plan, c->step)) {
+        } else if (!code && job_plan_runs(&c->plan, c->step)) {
             code = run_step(c, err);
-        } else {
+        } else if (!code) {
             code = provenance_add(&c->provenance, PROVENANCE_PARAMETER, step->name,
                                   "skip", "true", NULL, err);
         }
@@ -359,7 +395,8 @@ int job_run(const struct job *job, struct references *refs, struct par *par,
                             .par = par,
                             .cancel = cancel,
                             .events = events,
-                            .result = ret};
+                            .result = ret,
+                            .resumed = -1};
     err = err ? err : &local;
     *ret = (struct job_result){0};
     const double begun = clock_steady();
@@ -372,7 +409,7 @@ int job_run(const struct job *job, struct references *refs, struct par *par,
                                             : read_group(&c, &source, err);
     }
     if (!code) {
-        code = job_members_new(&c, &members, err);
+        code = c.resumed >= 0 ? resume(&c, err) : job_members_new(&c, &members, err);
     }
     if (code) {
         strcpy(ret->failed_stage, "read");
@@ -393,6 +430,7 @@ int job_run(const struct job *job, struct references *refs, struct par *par,
     job_source_free(source);
     provenance_done(&c.provenance);
     job_plan_done(&c.plan);
+    free(c.reusable);
     free(c.manifest);
     free(c.base);
     return code;

@@ -12,6 +12,7 @@ static const char *const kind_names[] = {
     [PROVENANCE_INPUT] = "input",
     [PROVENANCE_REFERENCE] = "reference",
     [PROVENANCE_PARAMETER] = "parameter",
+    [PROVENANCE_FINGERPRINT] = "fingerprint",
 };
 
 /* Keyword of each reference type, as the observatory's products name them. */
@@ -188,7 +189,7 @@ int provenance_write(const struct provenance *p, struct fits_out *f, struct err 
 
 static int kind_of(const char *text)
 {
-    for (int k = PROVENANCE_INPUT; k <= PROVENANCE_PARAMETER; k++) {
+    for (int k = PROVENANCE_INPUT; k <= PROVENANCE_FINGERPRINT; k++) {
         if (!strcmp(kind_names[k], text)) {
             return k;
         }
@@ -219,8 +220,8 @@ int provenance_read(struct fits_in *f, struct provenance *ret, struct err *err)
         int kind = kind_of(columns[0][i]);
         if (kind < 0) {
             code = err_set(err, ERR_INPUT,
-                           EXTNAME ": KIND is '%.40s'; expected input, reference or "
-                                   "parameter",
+                           EXTNAME ": KIND is '%.40s'; expected input, reference, "
+                                   "parameter or fingerprint",
                            columns[0][i]);
         } else {
             code = provenance_add(&p, (enum provenance_kind)kind, columns[1][i],

@@ -14,13 +14,20 @@
  * Test: tests/data/test_products.c
  */
 
-enum provenance_kind { PROVENANCE_INPUT, PROVENANCE_REFERENCE, PROVENANCE_PARAMETER };
+enum provenance_kind {
+    PROVENANCE_INPUT,
+    PROVENANCE_REFERENCE,
+    PROVENANCE_PARAMETER,
+    PROVENANCE_FINGERPRINT /* of a step: jobs/job_fingerprint.h */
+};
 
 struct provenance_item {
     enum provenance_kind kind;
     char *stage;     /* "" for inputs; the stage that used or has it */
-    char *name;      /* input: "exposure"; reference: its type; parameter: its name */
-    char *value;     /* file name without folder; parameter: its text */
+    char *name;      /* input: "exposure"; reference: its type; parameter: its name;
+                        fingerprint: "code <version>" */
+    char *value;     /* file name without folder; parameter: its text; fingerprint: date
+                        of the run that did the step */
     char sha256[65]; /* "" for parameters */
 };
 
