@@ -177,28 +177,97 @@ static int check_cube(const struct cube *c, struct err *err)
                    c->filename);
 }
 
-/* The spectrum of one place on the cube. */
-static int extract_one(const struct stage_env *env, const struct params *params,
-                       struct extraction *x, const struct extract_center *at,
+/* What the header says of aperture and correction. */
+static int record_method(const struct extraction *x, const char *apcorr,
+                         struct header *h, struct err *err)
+{
+    const struct extract_psf *psf = x->psf;
+    int code = header_set_string(h, "EXTRTYPE", x->optimal ? "OPTIMAL" : "BOX",
+                                 "Sum over the aperture, or fit of the PSF", err);
+    code = code ? code
+                : header_set_string(h, "APCORR", apcorr, "Aperture correction", err);
+    if (!code && psf) {
+        code = header_set_bool(h, "PSFFIT", psf->fitted,
+                               "PSF fitted in the cube (F: nominal)", err);
+        code =
+            code ? code
+                 : header_set_real(h, "PSFFWHM",
+                                   psf_fwhm(&psf->psf, x->c->wavelength[x->c->nw / 2]),
+                                   "[arcsec] FWHM of its core, middle wavelength", err);
+        code = code ? code
+                    : header_set_real(h, "PSFWING", psf->psf.wing_share,
+                                      "Share of light in its wing", err);
+        code = code ? code
+                    : header_set_real(h, "PSFWSCAL", psf->psf.wing_scale,
+                                      "Width of the wing over the core's", err);
+        code = code ? code
+                    : header_set_real(h, "PSF_X", psf->x,
+                                      "X of the source, 0-based spaxel", err);
+        code = code ? code
+                    : header_set_real(h, "PSF_Y", psf->y,
+                                      "Y of the source, 0-based spaxel", err);
+    }
+    return code;
+}
+
+/* The references and the cube, and what is common to all sources. */
+struct plan {
+    const struct stage_env *env;
+    const struct params *params;
+    const struct ref_extract1d *ref;
+    const struct ref_apcorr *apcorr; /* NULL: none */
+    const struct cube *c;
+};
+
+/* The spectrum of one place on the cube, or of a region. */
+static int extract_one(const struct plan *p, const struct extract_center *at,
+                       const struct aperture *region, double radius_arcsec,
                        struct spectrum **ret, struct err *err)
 {
-    const struct cube *c = x->c;
-    bool subtract = params_is_none(params, "subtract_background")
-                        ? x->ref->subtract_background
-                        : params_bool(params, "subtract_background");
+    const struct cube *c = p->c;
+    const struct params *params = p->params;
+    const bool point = !region;
+    const bool correct = point && params_bool(params, "apply_apcorr");
+    const bool by_psf =
+        correct && !strcmp(params_string(params, "apcorr_source"), "psf");
+    const bool subtract = params_is_none(params, "subtract_background")
+                              ? p->ref->subtract_background
+                              : params_bool(params, "subtract_background");
+    struct extract_psf psf;
     struct spectrum *s = NULL;
+    struct extraction x = {
+        .c = c,
+        .ref = p->ref,
+        .region = region,
+        .x = at->x,
+        .y = at->y,
+        .scale = at->spaxel_arcsec,
+        .radius_arcsec = radius_arcsec,
+        .clip = params_real(params, "bkg_sigma_clip"),
+        .covar = params_is_none(params, "ifu_covar_scale")
+                     ? (double)NAN
+                     : params_real(params, "ifu_covar_scale"),
+        .optimal =
+            point && !strcmp(params_string(params, "extraction_type"), "optimal"),
+        .overlap = shared_overlap(c, FIELD_RADIUS_ARCSEC)};
+    const char *apcorr = by_psf || x.optimal ? "PSF" : "NONE";
     int code = 0;
-    x->x = at->x;
-    x->y = at->y;
-    x->scale = at->spaxel_arcsec;
-    x->overlap = shared_overlap(c, FIELD_RADIUS_ARCSEC);
-    if (!x->region) {
+    if (point) {
         const double um = c->wavelength[c->nw / 2];
-        x->overlap = shared_overlap(c, extraction_radii(x, um).aperture * x->scale);
-        code = plan_radii(env, x, subtract, err);
+        x.overlap = shared_overlap(c, extraction_radii(&x, um).aperture * x.scale);
+        code = plan_radii(p->env, &x, subtract, err);
     }
-    code = code ? code : extraction_run(x, env->par, env->cancel, &s, err);
-    code = code ? code : fill_header(x, at, s, err);
+    if (!code && correct && !by_psf && !x.optimal && p->apcorr) {
+        x.apcorr = p->apcorr;
+        apcorr = "REFERENCE";
+    }
+    if (!code && (by_psf || x.optimal)) {
+        code = extract_psf_fit(p->env, c, x.x, x.y, x.scale, &psf, err);
+        x.psf = &psf;
+    }
+    code = code ? code : extraction_run(&x, p->env->par, p->env->cancel, &s, err);
+    code = code ? code : fill_header(&x, at, s, err);
+    code = code || !point ? code : record_method(&x, apcorr, &s->table, err);
     if (!code) {
         trim(s);
         if (s->n == 0) {
@@ -214,41 +283,32 @@ static int extract_one(const struct stage_env *env, const struct params *params,
     return code;
 }
 
-static int extract(const struct stage_env *env, const struct params *params,
-                   const struct ref_extract1d *ref, struct dataset *data,
-                   struct err *err)
+static int extract(const struct plan *p, struct dataset *data, struct err *err)
 {
-    const struct cube *c = data->cube;
-    struct extraction x = {.c = c,
-                           .ref = ref,
-                           .clip = params_real(params, "bkg_sigma_clip"),
-                           .covar = params_is_none(params, "ifu_covar_scale")
-                                        ? (double)NAN
-                                        : params_real(params, "ifu_covar_scale")};
+    const struct cube *c = p->c;
     struct extract_center at;
     struct aperture *region = NULL;
     struct spectrum *s = NULL;
     int code = 0;
     if (!strcmp(c->meta.source_type, "POINT")) {
-        code = extract_center_place(env, params, c, &at, err);
+        code = extract_center_place(p->env, p->params, c, &at, err);
     } else {
         if (strcmp(c->meta.source_type, "EXTENDED")) {
-            stage_warn(env, "source type is '%s'; extracting as EXTENDED",
+            stage_warn(p->env, "source type is '%s'; extracting as EXTENDED",
                        c->meta.source_type);
         }
         extract_center_middle(c, &at);
         code = aperture_new(c->nx, c->ny, &region, err);
         if (!code) {
             aperture_whole(region);
-            x.region = region;
         }
     }
-    code = code ? code : extract_one(env, params, &x, &at, &s, err);
+    code = code ? code : extract_one(p, &at, region, 0, &s, err);
     aperture_free(region);
     if (!code) {
         spectrum_free(data->spectrum);
         data->spectrum = s;
-        stage_progress(env, 1.0);
+        stage_progress(p->env, 1.0);
     }
     return code;
 }
@@ -268,21 +328,43 @@ static int run(const struct stage_env *env, const struct params *params,
         stage_warn(env, "ifu_rscale concerns MIRI alone, as in the peer: the radius is "
                         "that of the extract1d reference");
     }
-    struct reference *ref = NULL;
-    const void *object;
+    struct reference *ref = NULL, *apcorr = NULL;
+    const void *object, *correction;
+    const bool by_reference =
+        params_bool(params, "apply_apcorr") &&
+        !strcmp(params_string(params, "apcorr_source"), "reference");
     code = stage_reference(env, &data->cube->meta, "extract1d", &ref, &object, err);
+    if (!code && by_reference) {
+        code = stage_reference_if_any(env, &data->cube->meta, "apcorr", &apcorr,
+                                      &correction, err);
+    }
     if (!code) {
-        code = extract(env, params, object, data, err);
+        const struct plan p = {env, params, object, apcorr ? correction : NULL,
+                               data->cube};
+        code = extract(&p, data, err);
     }
     reference_release(ref);
+    reference_release(apcorr);
     return code;
 }
 
-static const char *const reference_types_used[] = {"extract1d", NULL};
+static const char *const reference_types_used[] = {"extract1d", "apcorr", NULL};
 
 static const struct param parameters[] = {
     {"subtract_background", PARAM_BOOL, "none", 0, 0, NULL, "",
      "Subtract the annulus of a point source; none: as the reference says", true},
+    {"apply_apcorr", PARAM_BOOL, "true", 0, 0, NULL, "",
+     "Correct a point source for the light outside its aperture", false},
+    {"apcorr_source", PARAM_STRING, "reference", 0, 0, "reference|psf", "",
+     "By the apcorr reference, if there is one, or by the source's own PSF, fitted in "
+     "the "
+     "cube (not in the peer)",
+     false},
+    {"extraction_type", PARAM_STRING, "box", 0, 0, "box|optimal", "",
+     "Point source: sum over an aperture, or fit of its PSF within it (optimal is not "
+     "in "
+     "the peer for cubes)",
+     false},
     {"bkg_sigma_clip", PARAM_REAL, "3.0", 1e-6, 1e6, NULL, "sigma",
      "Clip the background at so many standard deviations", false},
     {"center_xy", PARAM_LIST, "none", -1e6, 1e6, NULL, "spaxel",

@@ -6,6 +6,7 @@
 #include "common/data/cube_covariance.h"
 #include "common/data/dq.h"
 #include "common/math/robust.h"
+#include "stages/extract_optimal.h"
 
 /*
  * The sums of extract_1d, plane by plane (stages/extract_1d.c says what they are).
@@ -13,12 +14,18 @@
 
 enum { CLIP_ROUNDS = 5, PLANES_PER_PIECE = 16 };
 
+/* An aperture with less of the source's light than this says nothing of its flux. */
+#define LEAST_LIGHT 0.05
+#define MOST_CORRECTION (1.0 / LEAST_LIGHT)
+
 /* The spatial plan of one plane, and scratch: one per thread. */
 struct scratch {
     struct aperture *source, *annulus;
     struct extraction_radii
         r; /* what they were made for; r.aperture < 0: nothing yet */
     float *values, *sort;
+    double *share,
+        *edge; /* of the source's light on each spaxel; room to work it out */
 };
 
 struct work {
@@ -26,14 +33,6 @@ struct work {
     double solid_angle;      /* of a spaxel, sr */
     struct scratch *scratch; /* per thread */
     struct spectrum *s;
-};
-
-/* Values of one plane. */
-struct plane {
-    const float *sci, *err, *wmap;
-    const float *shared; /* what exposures share of a background's noise; may be NULL */
-    double overlap;      /* how much of it the aperture takes in more than once */
-    double common;       /* error common to all spaxels, MJy/sr */
 };
 
 /* Sums of one plane over an aperture; cover: of the weights, without the weight map. */
@@ -64,10 +63,10 @@ static float capped(float weight)
 
 /* Spaxels without weight, and those with values outside low..high, are left out.
  * NaN bounds leave nothing out. */
-static struct sums sum_over(const struct aperture *a, const struct plane *v, float low,
-                            float high)
+static struct sums sum_over(const struct aperture *a, const struct extract_plane *v,
+                            float low, float high)
 {
-    const float *sci = v->sci, *err = v->err, *wmap = v->wmap;
+    const float *sci = v->sci, *wmap = v->wmap;
     struct sums s = {0.0, 0.0, 0.0, 0.0};
     for (size_t i = 0; i < a->n; i++) {
         size_t p = a->index[i];
@@ -76,12 +75,7 @@ static struct sums sum_over(const struct aperture *a, const struct plane *v, flo
         }
         s.area += (double)capped(wmap[p]) * a->weight[i];
         s.flux += (double)sci[p] * a->weight[i];
-        double var = (double)(err[p] * err[p]);
-        if (v->common > 0) { /* what is common adds up, and not in quadrature */
-            var = fmax(var - v->common * v->common, 0);
-        }
-        var += v->shared ? v->overlap * (double)v->shared[p] : 0.0;
-        s.var += var * a->weight[i];
+        s.var += extract_variance(v, p) * a->weight[i];
         s.cover += a->weight[i];
     }
     return s;
@@ -92,7 +86,7 @@ static struct sums sum_over(const struct aperture *a, const struct plane *v, flo
  * mean of the plane's spaxels with full weight. false if there is no such spaxel.
  */
 static bool clip_bounds(const struct extraction *x, struct scratch *t,
-                        const struct plane *v, float *ret_low, float *ret_high)
+                        const struct extract_plane *v, float *ret_low, float *ret_high)
 {
     const float *sci = v->sci, *wmap = v->wmap;
     size_t plane = (size_t)x->c->nx * (size_t)x->c->ny, n = 0, covered = 0;
@@ -128,7 +122,7 @@ static double covariance(const struct extraction *x, double area)
 }
 
 /* Put flux, background (sums over its area) and errors of plane k into the table. */
-static void put_row(const struct work *w, const struct plane *v, size_t k,
+static void put_row(const struct work *w, const struct extract_plane *v, size_t k,
                     struct sums source, struct sums background)
 {
     struct spectrum *s = w->s;
@@ -149,7 +143,7 @@ static void put_row(const struct work *w, const struct plane *v, size_t k,
 }
 
 static void extract_region(const struct work *w, struct scratch *t, size_t k,
-                           const struct plane *v)
+                           const struct extract_plane *v)
 {
     const struct extraction *x = w->x;
     struct sums all = sum_over(x->region, v, NAN, NAN);
@@ -167,8 +161,58 @@ static void extract_region(const struct work *w, struct scratch *t, size_t k,
     put_row(w, v, k, all, clipped);
 }
 
+/* Share of the source's light in an aperture, of the spaxels that are summed. */
+static double light_in(const struct aperture *a, const struct extract_plane *v,
+                       const double *share)
+{
+    double light = 0;
+    for (size_t i = 0; i < a->n; i++) {
+        light += v->wmap[a->index[i]] == 0.0f ? 0 : a->weight[i] * share[a->index[i]];
+    }
+    return light;
+}
+
+/* Put the light that the aperture misses back: in the columns that the peer corrects. */
+static void correct_row(const struct work *w, size_t k, double factor)
+{
+    struct spectrum *s = w->s;
+    if (!(factor > 0 && factor < MOST_CORRECTION)) { /* next to nothing of the source */
+        s->dq[k] |= DQ_DO_NOT_USE;
+        return;
+    }
+    s->flux[k] *= factor;
+    s->flux_error[k] *= factor;
+    s->surf_bright[k] *= factor;
+    s->sb_error[k] *= factor;
+}
+
+/*
+ * The sums of a source by its profile instead of those over its aperture; of the ring,
+ * whose variance is complete, nothing is subtracted if it has no area.
+ */
+static struct sums by_profile(const struct work *w, const struct scratch *t, size_t k,
+                              const struct extract_plane *v, struct sums source,
+                              const struct sums *ring)
+{
+    struct extract_level level = {0, 0};
+    double level_var = 0;
+    if (ring->area > 0) {
+        level.value = ring->flux / ring->area;
+        level.share = light_in(t->annulus, v, t->share) / ring->area;
+        level_var = ring->var / (ring->area * ring->area);
+    }
+    struct extract_optimal o = extract_optimal(t->source, v, t->share, &level);
+    if (!(o.light > LEAST_LIGHT)) {
+        w->s->dq[k] |= DQ_DO_NOT_USE;
+    }
+    source.flux = o.flux;
+    source.var = o.var * covariance(w->x, o.spaxels) + o.cover * o.cover * level_var;
+    source.cover = ring->area > 0 ? 0 : o.cover; /* it goes with the background */
+    return source;
+}
+
 static void extract_point(const struct work *w, struct scratch *t, size_t k,
-                          const struct plane *v)
+                          const struct extract_plane *v)
 {
     const struct extraction *x = w->x;
     const struct ref_extract1d *ref = x->ref;
@@ -188,25 +232,40 @@ static void extract_point(const struct work *w, struct scratch *t, size_t k,
         w->s->dq[k] = DQ_DO_NOT_USE;
         source.area = t->source->full;
     }
-    source.var *= covariance(x, source.area);
-    if (!subtract) {
-        put_row(w, v, k, source, (struct sums){0.0, 0.0, 0.0, 0.0});
-        return;
+    if (x->psf) {
+        psf_spaxels(&x->psf->psf, x->c->wavelength[k], x->psf->x, x->psf->y, x->scale,
+                    x->c->nx, x->c->ny, t->edge, t->share);
     }
-    struct sums ring = sum_over(t->annulus, v, NAN, NAN);
-    ring.area = ring.area != 0.0 ? ring.area : t->annulus->full;
-    ring.var *= covariance(x, ring.area);
-    double ratio = source.area / ring.area;
-    float low = NAN, high = NAN;
-    clip_bounds(x, t, v, &low, &high);
-    struct sums kept = sum_over(t->annulus, v, low, high);
-    /* As in the peer, area and variance are those of the whole ring, not of what the
-     * clipping kept. */
-    source.flux -= kept.flux * ratio;
-    source.var += ring.var * ratio * ratio;
-    source.cover -= kept.cover * ratio; /* what is common goes with the background */
-    ring.flux = kept.flux;
+    struct sums ring = {0.0, 0.0, 0.0, 0.0}, kept = ring;
+    double ratio = 0.0, light = x->psf ? light_in(t->source, v, t->share) : 1.0;
+    if (subtract) {
+        ring = sum_over(t->annulus, v, NAN, NAN);
+        ring.area = ring.area != 0.0 ? ring.area : t->annulus->full;
+        ring.var *= covariance(x, ring.area);
+        float low = NAN, high = NAN;
+        clip_bounds(x, t, v, &low, &high);
+        kept = sum_over(t->annulus, v, low, high);
+        /* As in the peer, area and variance are those of the whole ring, not of what the
+         * clipping kept. */
+        ring.flux = kept.flux;
+        ratio = source.area / ring.area;
+    }
+    if (x->optimal) {
+        source = by_profile(w, t, k, v, source, &ring);
+    } else {
+        source.var *= covariance(x, source.area);
+        source.flux -= kept.flux * ratio;
+        source.var += ring.var * ratio * ratio;
+        source.cover -= kept.cover * ratio; /* what is common goes with it */
+        light -= x->psf && subtract ? light_in(t->annulus, v, t->share) * ratio : 0.0;
+    }
     put_row(w, v, k, source, ring);
+    if (x->apcorr) {
+        correct_row(
+            w, k, ref_apcorr_at(x->apcorr, x->c->wavelength[k], r.aperture, x->scale));
+    } else if (x->psf && !x->optimal) {
+        correct_row(w, k, 1.0 / light);
+    }
 }
 
 static int extract_planes(size_t piece, int thread, void *arg, struct err *err)
@@ -222,7 +281,7 @@ static int extract_planes(size_t piece, int thread, void *arg, struct err *err)
         end = (size_t)c->nw;
     }
     for (size_t k = piece * PLANES_PER_PIECE; k < end; k++) {
-        const struct plane v = {
+        const struct extract_plane v = {
             c->sci + k * plane,
             c->err + k * plane,
             c->wmap + k * plane,
@@ -248,6 +307,8 @@ static void scratch_done(struct scratch *t, size_t n)
         aperture_free(t[i].annulus);
         free(t[i].values);
         free(t[i].sort);
+        free(t[i].share);
+        free(t[i].edge);
     }
     free(t);
 }
@@ -262,7 +323,9 @@ static int scratch_new(const struct cube *c, size_t n, struct scratch **ret,
         t[i].r.aperture = -1.0;
         t[i].values = mem_alloc(plane, sizeof(float), err);
         t[i].sort = mem_alloc(plane, sizeof(float), err);
-        code = t[i].values && t[i].sort ? 0 : ERR_NOMEM;
+        t[i].share = mem_alloc(plane, sizeof(double), err);
+        t[i].edge = mem_alloc(2 * ((size_t)c->nx + (size_t)c->ny), sizeof(double), err);
+        code = t[i].values && t[i].sort && t[i].share && t[i].edge ? 0 : ERR_NOMEM;
         if (!code) {
             code = aperture_new(c->nx, c->ny, &t[i].source, err);
         }

@@ -6,9 +6,11 @@
 #include "common/base/err.h"
 #include "common/base/par.h"
 #include "common/data/cube.h"
+#include "common/data/ref_apcorr.h"
 #include "common/data/ref_extract1d.h"
 #include "common/data/spectrum.h"
 #include "common/math/aperture.h"
+#include "stages/extract_psf.h"
 
 /*
  * One spectrum of a cube: what is summed in every plane. extract_1d plans it, this room
@@ -24,7 +26,10 @@ struct extraction {
     int subtract_until; /* planes before this one are background subtracted */
     double clip;        /* bkg_sigma_clip */
     double covar;       /* factor on errors; NAN: the cube's own */
-    double overlap;     /* of apertures in exposures that share a background */
+    const struct ref_apcorr *apcorr; /* corrects the sums for lost light; NULL: not */
+    const struct extract_psf *psf; /* likewise, or (optimal) weighs spaxels; or NULL */
+    bool optimal;
+    double overlap; /* of apertures in exposures that share a background */
 };
 
 /* Radius of the aperture, and of the annulus round it, at a wavelength (spaxels). */

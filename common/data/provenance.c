@@ -27,6 +27,7 @@ static const struct {
     {"dflat", "R_DFLAT", "Detector flat"},
     {"disperser", "R_DISPER", "Disperser parameters"},
     {"extract1d", "R_EXTR1D", "1-D extraction parameters"},
+    {"apcorr", "R_APCORR", "1-D extraction aperture correction"},
     {"fflat", "R_FFLAT", "Fore-optics flat"},
     {"flat", "R_FLAT", "Total flat given by the user"},
     {"fore", "R_FORE", "NIRSpec fore-optics model"},

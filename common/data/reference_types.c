@@ -1,3 +1,4 @@
+#include "common/data/ref_apcorr.h"
 #include "common/data/ref_area.h"
 #include "common/data/ref_extract1d.h"
 #include "common/data/ref_cubepar.h"
@@ -21,6 +22,7 @@ const struct reference_type reference_types[] = {
     {"photom", false, ref_photom_load, ref_photom_free},
     {"area", false, ref_area_load, ref_area_free},
     {"extract1d", true, ref_extract1d_load, ref_extract1d_free},
+    {"apcorr", true, ref_apcorr_load, ref_apcorr_free},
     {"camera", true, ref_optics_load_2to2, ref_optics_free},
     {"collimator", true, ref_optics_load_2to2, ref_optics_free},
     {"ote", true, ref_optics_load_2to2, ref_optics_free},
@@ -40,5 +42,6 @@ const struct reference_type reference_types[] = {
 
 bool reference_type_is_optional(const char *type)
 {
-    return !strcmp(type, "msaoper") || !strcmp(type, "msa") || !strcmp(type, "flat");
+    return !strcmp(type, "msaoper") || !strcmp(type, "msa") || !strcmp(type, "flat") ||
+           !strcmp(type, "apcorr");
 }

@@ -91,7 +91,7 @@ struct reference_type {
 };
 extern const struct reference_type reference_types[]; /* ends with type == NULL */
 
-/* May there be none? (msaoper, msa) */
+/* May there be none? (msaoper, msa, flat, apcorr) */
 bool reference_type_is_optional(const char *type);
 
 #endif
