@@ -35,6 +35,7 @@ struct job_context {
     struct publish_set set; /* what was written; published when all has succeeded */
 
     struct dataset data;
+    bool whole; /* spec3: exposures are opened with every plane, for a product */
     const char *member; /* file name of the imprint or background being prepared */
     int step;           /* being run */
     int index, count;   /* of the steps that run */
@@ -57,6 +58,10 @@ int job_set_status(const struct job_context *c, struct header *primary,
  * With the spectrum goes a picture of it and its cube, <product>_quicklook.png. */
 int job_write_exposure(struct job_context *c, struct exposure *e, const char *suffix,
                        struct err *err);
+/* spec3: every exposure as it is after the step, <exposure>_<observation>_<suffix>, where
+ * the middle is what stands behind the program in the group's name ("o001"), or all of
+ * that name. */
+int job_write_opened(struct job_context *c, const char *suffix, struct err *err);
 /* A spectrum that a stage wants kept: no picture. */
 int job_write_kept_spectrum(struct job_context *c, struct spectrum *s,
                             const char *suffix, struct err *err);

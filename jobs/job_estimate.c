@@ -32,6 +32,8 @@
 #define SHARED 4.0
 #define OPENED (14.0 + SHARED) /* spec3: SCI, ERR, DQ, slice ... */
 #define CORRECTED 46.0         /* ... or all, where a stage corrects what is opened */
+#define REJECTING 24.0         /* outlier_detection: least differences, their ratios */
+#define REASON 1.0             /* why it rejected a pixel */
 #define VOXEL 20.0
 #define TILE (6 * MB)
 #define KEPT_WCS (0.5 * MB)
@@ -151,12 +153,15 @@ static double members(const struct job *job)
            backgrounds * KEPT_BACKGROUND;
 }
 
-/* Does master_background have something to subtract? */
-static bool corrects(const struct job *job, const struct job_plan *plan)
+/* Are exposures opened with all planes: for master_background if it has something to
+ * subtract, for a product of outlier_detection? */
+static bool opens_all(const struct job *job, const struct job_plan *plan)
 {
     const int i = running_step(plan, "master_background");
-    return i >= 0 && (job->n_members || params_string(recipe_params(plan->settings, i),
-                                                      "user_background"));
+    const int outlier = running_step(plan, "outlier_detection");
+    return (outlier >= 0 && plan->save[outlier]) ||
+           (i >= 0 && (job->n_members || params_string(recipe_params(plan->settings, i),
+                                                       "user_background")));
 }
 
 int job_estimate(const struct job *job, const struct job_extent *extents,
@@ -183,9 +188,13 @@ int job_estimate(const struct job *job, const struct job_extent *extents,
     const double cleaning = cleans_by_gp(&plan) ? CLEANING : 0;
     calibrate = is_spec2 ? fmax(calibrate, CALIBRATED + members(job) + cleaning) : 0;
     calibrate += is_spec2 && job->n_members ? SHARED : 0;
-    double open = is_spec2               ? CALIBRATED + (job->n_save ? PATHLOSS : 0)
-                  : corrects(job, &plan) ? CORRECTED
-                                         : OPENED;
+    double open = is_spec2                ? CALIBRATED + (job->n_save ? PATHLOSS : 0)
+                  : opens_all(job, &plan) ? CORRECTED
+                                          : OPENED;
+    if (!is_spec2 && running_step(&plan, "outlier_detection") >= 0) {
+        open += REASON;
+        calibrate = open + REJECTING;
+    }
     const double voxel = VOXEL + (!is_spec2 && job->n_inputs > 1 ? SHARED : 0);
     double most = x.pixels * calibrate;
     if (cube >= 0) {

@@ -99,12 +99,12 @@ static int write_manifest(struct job_context *c, struct err *err)
 enum kind { EXPOSURE, CUBE, SPECTRUM, PICTURE };
 
 /* Write one file beside its place, to the disk. */
-static int write_product(struct job_context *c, enum kind kind, const void *what,
-                         const char *suffix, struct err *err)
+static int write_named(struct job_context *c, enum kind kind, const void *what,
+                       const char *base, const char *suffix, struct err *err)
 {
     size_t i = 0;
     char *name =
-        mem_printf(err, "%s_%s.%s", c->base, suffix, kind == PICTURE ? "png" : "fits");
+        mem_printf(err, "%s_%s.%s", base, suffix, kind == PICTURE ? "png" : "fits");
     int code = name ? write_manifest(c, err) : ERR_NOMEM;
     if (!code) {
         code = publish_set_begin(&c->set, c->job->output_folder, name, c->job->attempt,
@@ -126,6 +126,12 @@ static int write_product(struct job_context *c, enum kind kind, const void *what
     return code;
 }
 
+static int write_product(struct job_context *c, enum kind kind, const void *what,
+                         const char *suffix, struct err *err)
+{
+    return write_named(c, kind, what, c->base, suffix, err);
+}
+
 int job_publish(struct job_context *c, struct err *err)
 {
     int code = c->set.n ? job_write_list(c, err) : 0;
@@ -137,6 +143,49 @@ int job_write_exposure(struct job_context *c, struct exposure *e, const char *su
 {
     int code = job_set_status(c, &e->primary, err);
     return code ? code : write_product(c, EXPOSURE, e, suffix, err);
+}
+
+/* "o001" of jw01234-o001_target_nirspec_...; any other name is taken whole. */
+static char *group_of(const char *base, struct err *err)
+{
+    const char *dash = strchr(base, '-'), *end = dash ? strchr(dash, '_') : NULL;
+    if (strncmp(base, "jw", 2) || !end || end == dash + 1 ||
+        strspn(base + 2, "0123456789") != (size_t)(dash - base) - 2) {
+        return mem_strdup(base, err);
+    }
+    return mem_strndup(dash + 1, (size_t)(end - dash) - 1, err);
+}
+
+static int write_opened(struct job_context *c, size_t i, const char *group,
+                        const char *suffix, struct err *err)
+{
+    struct exposure *e = NULL;
+    char *exposure = job_input_base(c->job->inputs[i].path, err);
+    char *base = exposure ? mem_printf(err, "%s_%s", exposure, group) : NULL;
+    int code = base ? dataset_open(&c->data, i, true, &e, err) : ERR_NOMEM;
+    if (!code) {
+        code = job_set_status(c, &e->primary, err);
+        code = code ? code : write_named(c, EXPOSURE, e, base, suffix, err);
+        dataset_close(&c->data, i, e);
+    }
+    free(base);
+    free(exposure);
+    return code;
+}
+
+int job_write_opened(struct job_context *c, const char *suffix, struct err *err)
+{
+    char *group = group_of(c->base, err);
+    int code = group ? 0 : ERR_NOMEM;
+    c->whole = true;
+    for (size_t i = 0; i < c->data.source->n && !code; i++) {
+        code = c->cancel && atomic_load(c->cancel)
+                   ? err_set(err, ERR_CANCELLED, "stopped while exposures were written")
+                   : write_opened(c, i, group, suffix, err);
+    }
+    c->whole = false;
+    free(group);
+    return code;
 }
 
 int job_write_cube(struct job_context *c, const char *suffix, struct err *err)

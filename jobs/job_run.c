@@ -282,6 +282,9 @@ static int write_reached(struct job_context *c, bool new_cube, bool new_spectrum
         free_exposures(c); /* what follows works on the cube */
         return code;
     }
+    if (c->data.source && c->plan.save[c->step] && !c->data.cube) {
+        return job_write_opened(c, stage->suffix, err);
+    }
     bool is_cal = !strcmp(stage->suffix, "cal");
     if (c->data.n_exposures == 1 && (is_cal || c->plan.save[c->step])) {
         code = job_write_exposure(c, c->data.exposures[0], stage->suffix, err);

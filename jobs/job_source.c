@@ -91,11 +91,11 @@ static int build(struct job_source *s, size_t i, struct exposure *e, struct err 
     return 0;
 }
 
-/* What a cube is made of; all of it where stages correct it first. */
+/* What a cube is made of; all of it where that is not enough. */
 static int read_pixels(const struct job_source *s, const char *path,
                        struct exposure **ret, struct err *err)
 {
-    if (!s->context->data.n_correctors) {
+    if (!s->context->whole && dataset_needs_few_planes(&s->context->data)) {
         return exposure_read_for_cube(path, ret, err);
     }
     int code = exposure_read(path, ret, err);

@@ -290,7 +290,7 @@ static int add_common(const struct dataset *data, const struct cube_grid *g,
                       struct cube *c, struct err *err)
 {
     const size_t area = (size_t)c->nx * (size_t)c->ny;
-    if (!data->n_correctors) {
+    if (!dataset_has_common_error(data)) {
         return 0;
     }
     c->common_error = mem_alloc((size_t)c->nw, sizeof *c->common_error, err);

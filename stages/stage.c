@@ -149,6 +149,24 @@ int dataset_correct(struct dataset *data, const struct corrector *c, struct err 
     return code;
 }
 
+bool dataset_needs_few_planes(const struct dataset *data)
+{
+    bool few = true;
+    for (size_t k = 0; k < data->n_correctors; k++) {
+        few = few && data->correctors[k].few_planes;
+    }
+    return few;
+}
+
+bool dataset_has_common_error(const struct dataset *data)
+{
+    bool any = false;
+    for (size_t k = 0; k < data->n_correctors; k++) {
+        any = any || data->correctors[k].common_error;
+    }
+    return any;
+}
+
 double dataset_common_error(const struct dataset *data, double um, double width_um)
 {
     double sum = 0;

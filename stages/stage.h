@@ -39,14 +39,16 @@ struct exposure_source {
  * the order in which stages asked for it. Thread: the one that opens.
  */
 struct corrector {
-    /* With `pixels` false there are only headers, as in struct exposure_source; else every
-     * plane of the file. */
+    /* With `pixels` false there are only headers, as in struct exposure_source; else
+     * planes as `few_planes` says. */
     int (*correct)(void *user, struct exposure *e, bool pixels, struct err *err);
     /* Error that all pixels of a plane (at um, width_um wide) have in common afterwards, in
      * MJy/sr, so that no mean over them makes it smaller; NULL: none. */
     double (*common_error)(const void *user, double um, double width_um);
     void (*done)(void *user); /* frees `user` */
     void *user;
+    bool few_planes; /* what a cube is made of is all that correct() looks at
+                        (exposure_read_for_cube); false: every plane of the file */
 };
 
 /* What a recipe works on. spec2: one exposure; spec3: several. Owned by the runner.
@@ -79,6 +81,10 @@ void dataset_close(struct dataset *data, size_t i, struct exposure *e);
 /* Have every exposure corrected: those in memory now, others whenever they are opened.
  * Takes `c->user` over, also on failure. */
 int dataset_correct(struct dataset *data, const struct corrector *c, struct err *err);
+/* Do all correctors content themselves with what a cube is made of? */
+bool dataset_needs_few_planes(const struct dataset *data);
+/* Does any corrector have a common error? */
+bool dataset_has_common_error(const struct dataset *data);
 /* The common errors of all correctors in a plane, in quadrature; MJy/sr. */
 double dataset_common_error(const struct dataset *data, double um, double width_um);
 void dataset_correctors_done(struct dataset *data);
@@ -176,7 +182,7 @@ void stage_progress(const struct stage_env *env, double share);
 /* The stages that are built. */
 extern const struct stage stage_assign_wcs, stage_clean_flicker_noise,
     stage_msa_flagging, stage_imprint_subtract, stage_bkg_subtract,
-    stage_master_background, stage_srctype, stage_flat_field, stage_pathloss,
-    stage_photom, stage_cube_build, stage_extract_1d;
+    stage_master_background, stage_outlier_detection, stage_srctype, stage_flat_field,
+    stage_pathloss, stage_photom, stage_cube_build, stage_extract_1d;
 
 #endif

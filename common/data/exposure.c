@@ -60,6 +60,7 @@ void exposure_free(struct exposure *e)
     free(e->var_flat);
     free(e->var_background);
     free(e->regions);
+    free(e->outlier_reason);
     free(e->wavelength);
     free(e->pathloss_ps);
     free(e->pathloss_un);

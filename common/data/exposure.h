@@ -51,6 +51,19 @@ struct exposure_meta {
     int substrt1, substrt2;       /* 1-based corner in the 2048 x 2048 frame */
 };
 
+/* Why outlier_detection rejected a pixel; plane REASON of _crf. */
+enum outlier_reason {
+    OUTLIER_KEPT = 0,
+    OUTLIER_NEIGHBOURS = 1,    /* unlike its neighbours in all exposures (the peer's) */
+    OUTLIER_NO_DIFFERENCE = 2, /* ifu_second_check (the peer's) */
+    OUTLIER_ABOVE = 3,         /* above what other exposures allow there */
+    OUTLIER_BELOW = 4,         /* below */
+    OUTLIER_TRACE_ABOVE = 5,   /* above the trace, where there is no other exposure */
+    OUTLIER_TRACE_BELOW = 6,   /* below */
+    OUTLIER_ADJACENT = 7,      /* beside a rejected pixel, and doubtful itself */
+    OUTLIER_REASONS
+};
+
 struct wcs; /* common/data/wcs.h */
 
 /*
@@ -78,6 +91,7 @@ struct exposure {
     double
         *wavelength; /* um, double as the WCS gives it (flats are integrated over it);
                            NaN where regions is 0 (assign_wcs). Files hold floats. */
+    uint8_t *outlier_reason;            /* enum outlier_reason (outlier_detection) */
     float *pathloss_ps, *pathloss_un;   /* corrections applied (pathloss) */
     struct wcs *wcs;                    /* one reference (assign_wcs) */
     struct exposure_sampling *sampling; /* NULL: the planes are detector pixels */

@@ -283,6 +283,34 @@ static int write_regions(struct fits_out *f, const struct exposure *e,
     return code;
 }
 
+/* Why outlier_detection rejected pixels, 0 where it did not. */
+static int write_reason(struct fits_out *f, const struct exposure *e,
+                        const size_t axes[2], struct err *err)
+{
+    static const char *const names[OUTLIER_REASONS] = {
+        "kept",
+        "unlike its neighbours in all exposures",
+        "no difference to a neighbour",
+        "above what other exposures allow",
+        "below what other exposures allow",
+        "above the trace, no other exposure",
+        "below the trace, no other exposure",
+        "beside a rejected pixel",
+    };
+    struct header h = {0};
+    int code = 0;
+    for (int r = 0; r < OUTLIER_REASONS && !code; r++) {
+        char keyword[9];
+        snprintf(keyword, sizeof keyword, "REASON%d", r);
+        code = header_set_string(&h, keyword, names[r], "", err);
+    }
+    code = code ? code
+                : fits_out_image(f, "REASON", &h, FITS_UINT8, 2, axes,
+                                 e->outlier_reason, err);
+    header_done(&h);
+    return code;
+}
+
 /* The files hold wavelengths as floats. */
 static int write_wavelength(struct fits_out *f, const struct exposure *e,
                             const size_t axes[2], struct err *err)
@@ -327,7 +355,8 @@ static int write_planes(struct fits_out *f, const struct exposure *e,
         code = write_wavelength(f, e, axes, err);
     }
     code = code ? code : write_float(f, "PATHLOSS_PS", NULL, axes, e->pathloss_ps, err);
-    return code ? code : write_float(f, "PATHLOSS_UN", NULL, axes, e->pathloss_un, err);
+    code = code ? code : write_float(f, "PATHLOSS_UN", NULL, axes, e->pathloss_un, err);
+    return !code && e->outlier_reason ? write_reason(f, e, axes, err) : code;
 }
 
 int exposure_write(const struct exposure *e, const char *path, const char *filename,

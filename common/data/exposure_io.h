@@ -43,7 +43,8 @@ int exposure_read_headers_alone(const char *path, struct exposure **ret,
 
 /*
  * Write every plane that exists, in the peer's order: SCI ERR DQ REGIONS VAR_POISSON
- * VAR_RNOISE VAR_FLAT VAR_BKG WAVELENGTH PATHLOSS_PS PATHLOSS_UN, then IFUD_PROVENANCE.
+ * VAR_RNOISE VAR_FLAT VAR_BKG WAVELENGTH PATHLOSS_PS PATHLOSS_UN REASON, then
+ * IFUD_PROVENANCE.
  * path: a file that does not exist yet; filename: its final name, for FILENAME.
  */
 int exposure_write(const struct exposure *e, const char *path, const char *filename,

@@ -145,6 +145,14 @@ START_TEST(test_ifurun_spec3_of_two_dithers)
             ck_assert_str_eq(first, again);
         }
     }
+    /* What outlier_detection leaves, exposure by exposure, under the observation. */
+    worked(shell("$B/ifurun spec3 --references refs --output crf --stop-after "
+                 "outlier_detection c2/*_cal.fits"));
+    ck_assert_int_eq(lines(out), 2);
+    worked(shell("ls crf/jw01234001001_02101_00002_nrs1_o001_crf.fits && grep -c "
+                 "REASON crf/*_00001_nrs1_o001_crf.fits && "
+                 "$B/ifurun spec3 --references refs --output crf3 c2/*_cal.fits "
+                 "--set outlier_detection.threshold_percent=99"));
     /* Calibrated with other references than those that now build the WCS: it is told. */
     worked(shell("mkdir -p others && cp refs/*.asdf refs/*cubepar* others/ && "
                  "mv others/ideal_camera.asdf others/other_camera.asdf && "

@@ -1,0 +1,129 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/base/mem.h"
+#include "stages/outlier_hits.h"
+#include "stages/outlier_peer.h"
+#include "stages/stage.h"
+
+/*
+ * outlier_detection: rejects pixels that cosmic rays hit or that no mask has.
+ *
+ * Inputs:    calibrated exposures, opened once each
+ * Outputs:   of every exposure, as it is opened from then on: NaN and DO_NOT_USE and OUTLIER
+ *            in the pixels that are rejected, outlier_reason; OUTMETH and counts by reason
+ * Algorithm: outlier_peer.h
+ * Products:  _crf of every exposure where it is saved
+ * Agreement: jwst 3.0.0 outlier_detection of IFU exposures, pixel by pixel; as there, fewer
+ *            than two exposures are left as they are
+ */
+
+struct finder {
+    struct outlier_hits *hits;
+};
+
+static int correct(void *user, struct exposure *e, bool pixels, struct err *err)
+{
+    const struct finder *f = user;
+    const struct outlier_list *list = NULL;
+    int code = outlier_hits_find(f->hits, e->meta.filename, &list, err);
+    if (!code && pixels) {
+        code = outlier_list_apply(list, e, err);
+    }
+    return code
+               ? code
+               : outlier_list_describe(list, f->hits->method, pixels, &e->primary, err);
+}
+
+static void finder_free(void *user)
+{
+    struct finder *f = user;
+    if (f) {
+        outlier_hits_free(f->hits);
+        free(f);
+    }
+}
+
+/* Two odd numbers, "7 7" as in the peer, or "7,7". */
+static int read_kernel(const struct stage_env *env, const struct params *params,
+                       int ret[2], struct err *err)
+{
+    const char *text = params_string(params, "kernel_size");
+    int end = -1;
+    if (sscanf(text, "%d%*[ ,]%d %n", &ret[0], &ret[1], &end) != 2 || end < 0 ||
+        text[end] || ret[0] < 1 || ret[1] < 1 || ret[0] > 501 || ret[1] > 501) {
+        return err_set(err, ERR_PARAM,
+                       "kernel_size is '%s': two odd numbers, 1 to 501, are needed, as "
+                       "in '7 7'",
+                       text);
+    }
+    for (int k = 0; k < 2; k++) {
+        if (ret[k] % 2 == 0) {
+            ret[k]++;
+            stage_warn(env, "kernel_size must be odd: %d is taken for %d", ret[k],
+                       ret[k] - 1);
+        }
+    }
+    return 0;
+}
+
+static int find_as_peer(const struct stage_env *env, const struct params *params,
+                        struct dataset *data, struct outlier_hits **ret,
+                        struct err *err)
+{
+    int kernel[2];
+    int code = read_kernel(env, params, kernel, err);
+    const struct outlier_peer p = {
+        .box_y = kernel[0],
+        .box_x = kernel[1],
+        .percent = params_real(params, "threshold_percent"),
+        .second_check = params_bool(params, "ifu_second_check"),
+    };
+    return code ? code : outlier_peer_find(env, &p, data, ret, err);
+}
+
+static int run(const struct stage_env *env, const struct params *params,
+               struct dataset *data, struct err *err)
+{
+    struct outlier_hits *hits = NULL;
+    if (dataset_n(data) < 2) {
+        stage_warn(env, "one exposure has no other to be compared with: nothing is "
+                        "rejected");
+        stage_skipped(env);
+        return 0;
+    }
+    int code = find_as_peer(env, params, data, &hits, err);
+    struct finder *f = code ? NULL : mem_calloc(1, sizeof *f, err);
+    if (!f) {
+        outlier_hits_free(hits);
+        return code ? code : ERR_NOMEM;
+    }
+    f->hits = hits;
+    const struct corrector c = {
+        .correct = correct, .done = finder_free, .user = f, .few_planes = true};
+    return dataset_correct(data, &c, err);
+}
+
+static const char *const types[] = {NULL};
+
+static const struct param table[] = {
+    {"kernel_size", PARAM_STRING, "7 7", 0, 0, NULL, "pixels",
+     "Box along y and x in which differences are normalised by their median", false},
+    {"threshold_percent", PARAM_REAL, "99.8", 0, 100, NULL, "%",
+     "Percentile of the normalised differences above which pixels are rejected", false},
+    {"ifu_second_check", PARAM_BOOL, "false", 0, 0, NULL, "",
+     "Reject pixels, too, that have no difference to a neighbour in any exposure",
+     false},
+};
+
+const struct stage stage_outlier_detection = {
+    .name = "outlier_detection",
+    .status_keyword = "S_OUTLIR",
+    .suffix = "crf",
+    .summary = "Reject cosmic rays and bad pixels that are left",
+    .reference_types = types,
+    .params = table,
+    .n_params = sizeof table / sizeof *table,
+    .run = run,
+};
