@@ -1,7 +1,5 @@
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include "common/base/mem.h"
 #include "stages/outlier_hits.h"
 #include "stages/outlier_peer.h"
@@ -45,20 +43,19 @@ static void finder_free(void *user)
     }
 }
 
-/* Two odd numbers, "7 7" as in the peer, or "7,7". */
+/* Two odd numbers, "7 7" as in the peer. */
 static int read_kernel(const struct stage_env *env, const struct params *params,
                        int ret[2], struct err *err)
 {
-    const char *text = params_string(params, "kernel_size");
-    int end = -1;
-    if (sscanf(text, "%d%*[ ,]%d %n", &ret[0], &ret[1], &end) != 2 || end < 0 ||
-        text[end] || ret[0] < 1 || ret[1] < 1 || ret[0] > 501 || ret[1] > 501) {
+    const double *v;
+    const size_t n = params_list(params, "kernel_size", &v);
+    if (n != 2 || v[0] != floor(v[0]) || v[1] != floor(v[1])) {
         return err_set(err, ERR_PARAM,
-                       "kernel_size is '%s': two odd numbers, 1 to 501, are needed, as "
-                       "in '7 7'",
-                       text);
+                       "kernel_size is '%s': two odd numbers are needed, as in '7 7'",
+                       params_text(params, "kernel_size"));
     }
     for (int k = 0; k < 2; k++) {
+        ret[k] = (int)v[k];
         if (ret[k] % 2 == 0) {
             ret[k]++;
             stage_warn(env, "kernel_size must be odd: %d is taken for %d", ret[k],
@@ -72,7 +69,7 @@ static int find_as_peer(const struct stage_env *env, const struct params *params
                         struct dataset *data, struct outlier_hits **ret,
                         struct err *err)
 {
-    int kernel[2];
+    int kernel[2] = {0, 0};
     int code = read_kernel(env, params, kernel, err);
     const struct outlier_peer p = {
         .box_y = kernel[0],
@@ -108,7 +105,7 @@ static int run(const struct stage_env *env, const struct params *params,
 static const char *const types[] = {NULL};
 
 static const struct param table[] = {
-    {"kernel_size", PARAM_STRING, "7 7", 0, 0, NULL, "pixels",
+    {"kernel_size", PARAM_LIST, "7 7", 1, 501, NULL, "pixels",
      "Box along y and x in which differences are normalised by their median", false},
     {"threshold_percent", PARAM_REAL, "99.8", 0, 100, NULL, "%",
      "Percentile of the normalised differences above which pixels are rejected", false},

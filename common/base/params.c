@@ -110,7 +110,7 @@ static int parse_list(const struct param *p, const char *text, struct value *v,
 {
     size_t n = 1;
     for (const char *c = text; *c; c++) {
-        n += *c == ',';
+        n += *c == ',' || *c == ' ';
     }
     v->list = mem_calloc(n, sizeof *v->list, err);
     char *copy = mem_strdup(text, err), *save = NULL;
@@ -119,8 +119,8 @@ static int parse_list(const struct param *p, const char *text, struct value *v,
         return ERR_NOMEM;
     }
     int code = 0;
-    for (char *t = strtok_r(copy, ",", &save); t && !code;
-         t = strtok_r(NULL, ",", &save)) {
+    for (char *t = strtok_r(copy, ", ", &save); t && !code;
+         t = strtok_r(NULL, ", ", &save)) {
         code = parse_real(p, t, &v->list[v->n_list++], err);
     }
     free(copy);

@@ -8,7 +8,7 @@
 /*
  * Parameters are one table per stage (or program): name, type, default, bounds, unit
  * and a line of doc. Parser, --help and the docs come from it. Values are given as
- * text; `none` is None, lists are `a,b`.
+ * text; `none` is None, lists are `a,b` or `a b`.
  *
  * Ownership: a struct params borrows its table (static) and owns its values.
  * Thread: a struct params is written by one thread, then read by any.

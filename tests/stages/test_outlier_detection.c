@@ -266,8 +266,7 @@ END_TEST
 
 START_TEST(test_outlier_kernel)
 {
-    static const char *const bad[] = {"7",    "7 7 7", "seven", "0 7",
-                                      "7 -1", "7x7",   "7 503"};
+    static const char *const bad[] = {"7", "7 7 7", "7 7.5"};
     char text[64];
     struct err err = {0};
     begin(2);
