@@ -120,7 +120,7 @@ static int add(struct list *l, const char *path, struct err *err)
         stage_note(&env, "%s %s is of %s, not of %s: left out", l->role,
                    path_base(path), e->meta.detector, own->detector);
     } else if (!code) {
-        code = job_plan_check_pins(&c->plan, c->refs, &e->meta, true, err);
+        code = job_plan_check_pins(&c->plan, c->refs, &e->meta, true, true, err);
         l->paths[l->interface.n++] = path;
     }
     exposure_free(e);

@@ -7,6 +7,7 @@
 #include "common/data/exposure_io.h"
 #include "jobs/job.h"
 #include "jobs/job_plan.h"
+#include "jobs/job_wcs.h"
 
 static int look(const char *path, struct err *err)
 {
@@ -76,13 +77,16 @@ static int pin(struct job *job, size_t *room, const struct exposure_meta *meta,
 
 /* is_member: only what imprints and backgrounds go through. */
 static int pin_exposure(struct job *job, const struct job_plan *plan, size_t *room,
-                        struct references *refs, const struct exposure_meta *meta,
+                        struct references *refs, const struct exposure *e,
                         bool is_member, struct err *err)
 {
+    const struct exposure_meta *meta = &e->meta;
+    const bool from_file = !is_member && job_wcs_from_file(plan, refs, e);
     int code = 0;
     for (int i = 0; i <= plan->last && !code; i++) {
         const struct stage *stage = plan->recipe->steps[i].stage;
-        if (!job_plan_chooses(plan, i, is_member)) {
+        if (!job_plan_chooses(plan, i, is_member) ||
+            (from_file && plan->recipe->steps[i].flags & STEP_ON_OPEN)) {
             continue;
         }
         for (const char *const *t = stage->reference_types; *t && !code; t++) {
@@ -115,7 +119,7 @@ static int pin_member(struct job *job, struct job_member *m,
         code = references_hash(refs, m->path, m->sha256, err);
     }
     if (!code && e) {
-        code = pin_exposure(job, plan, room, refs, &e->meta, true, err);
+        code = pin_exposure(job, plan, room, refs, e, true, err);
     }
     exposure_free(e);
     return code;
@@ -162,7 +166,7 @@ int job_pin(struct job *job, struct references *refs, struct err *err)
                 references_hash(refs, job->inputs[i].path, job->inputs[i].sha256, err);
         }
         if (!code) {
-            code = pin_exposure(job, &plan, &room, refs, &e->meta, false, err);
+            code = pin_exposure(job, &plan, &room, refs, e, false, err);
         }
         if (first || code) {
             exposure_free(e);

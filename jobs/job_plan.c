@@ -235,6 +235,12 @@ static const struct job_reference *find_pin(const struct job *job, const char *t
     return NULL;
 }
 
+bool job_plan_is_pinned(const struct job_plan *plan, const char *type,
+                        const struct exposure_meta *meta)
+{
+    return find_pin(plan->job, type, meta->filename) != NULL;
+}
+
 const char *job_plan_override(const struct job_plan *plan, const char *stage,
                               const char *type, const struct exposure_meta *meta)
 {
@@ -251,11 +257,12 @@ const char *job_plan_override(const struct job_plan *plan, const char *stage,
 
 int job_plan_check_pins(const struct job_plan *plan, struct references *refs,
                         const struct exposure_meta *meta, bool is_member,
-                        struct err *err)
+                        bool uses_on_open, struct err *err)
 {
     int code = 0;
     for (int i = 0; i <= plan->last && plan->job->n_references && !code; i++) {
-        if (!job_plan_chooses(plan, i, is_member)) {
+        if (!job_plan_chooses(plan, i, is_member) ||
+            (plan->recipe->steps[i].flags & STEP_ON_OPEN && !uses_on_open)) {
             continue;
         }
         const char *const *type = plan->recipe->steps[i].stage->reference_types;

@@ -51,10 +51,15 @@ char *job_group_base(const struct exposure_meta *meta, struct err *err);
 const char *job_plan_override(const struct job_plan *plan, const char *stage,
                               const char *type, const struct exposure_meta *meta);
 
-/* Every pin is there and has the content that the manifest says (ERR_REFERENCE). */
+/* Does the manifest name this type for this exposure? */
+bool job_plan_is_pinned(const struct job_plan *plan, const char *type,
+                        const struct exposure_meta *meta);
+
+/* Every pin is there and has the content that the manifest says (ERR_REFERENCE); of steps
+ * on opening only where their references are in use (uses_on_open). */
 int job_plan_check_pins(const struct job_plan *plan, struct references *refs,
                         const struct exposure_meta *meta, bool is_member,
-                        struct err *err);
+                        bool uses_on_open, struct err *err);
 
 /* Inputs of spec3 belong together: one disperser and filter, no file twice. */
 int job_check_group(const struct exposure_meta *first,

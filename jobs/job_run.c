@@ -183,7 +183,7 @@ static int read_one(struct job_context *c, struct err *err)
     if (!code) {
         c->data.n_exposures = 1;
         code = job_plan_check_pins(&c->plan, c->refs, &c->data.exposures[0]->meta,
-                                   false, err);
+                                   false, true, err);
     }
     return code;
 }

@@ -7,13 +7,15 @@
 #include "common/data/exposure_io.h"
 #include "common/data/wcs.h"
 #include "jobs/job_context.h"
+#include "jobs/job_wcs.h"
 #include "stages/assign_wcs.h"
 
 struct job_source {
     struct exposure_source interface;
     struct job_context *context;
     struct exposure_meta first;
-    struct wcs **wcs; /* n; NULL until an exposure is first opened */
+    struct wcs **wcs;  /* n; NULL until an exposure is first opened */
+    uint8_t **regions; /* n; slice maps of files that have none */
 };
 
 /* The references that made the product on disk should be those of the WCS that is built
@@ -64,27 +66,61 @@ static const struct params *wcs_params(const struct job_context *c)
     return NULL;
 }
 
-static int build(struct job_source *s, size_t i, struct exposure *e, struct err *err)
+/* The WCS of exposure i into e, from references or from its file; with_regions: its slice
+ * map, too. */
+static int make_wcs(struct job_source *s, size_t i, struct exposure *e,
+                    bool with_regions, struct err *err)
 {
     struct job_context *c = s->context;
-    if (!s->wcs[i]) {
-        struct stage_env env = job_context_env(c, "assign_wcs");
-        env.used_reference = used;
-        env.override = on_override;
-        env.progress = NULL;
-        env.user = s;
-        env.note = NULL;
-        c->opened = &e->primary;
-        const struct params *p = wcs_params(c);
-        const double y_slit[2] = {params_real(p, "slit_y_low"),
-                                  params_real(p, "slit_y_high")};
-        int code = assign_wcs_exposure(&env, e, y_slit, false, err);
-        c->opened = NULL;
+    struct stage_env env = job_context_env(c, "assign_wcs");
+    env.used_reference = used;
+    env.override = on_override;
+    env.progress = NULL;
+    env.user = s;
+    env.note = NULL;
+    if (job_wcs_from_file(&c->plan, c->refs, e)) {
+        struct stage_env say = job_context_env(c, "assign_wcs");
+        stage_note(&say, "%s: WCS from its ASDF extension", e->meta.filename);
+        return job_wcs_read(c, &c->job->inputs[i], e, with_regions, err);
+    }
+    c->opened = &e->primary;
+    const struct params *p = wcs_params(c);
+    const double y_slit[2] = {params_real(p, "slit_y_low"),
+                              params_real(p, "slit_y_high")};
+    int code = assign_wcs_exposure(&env, e, y_slit, with_regions, err);
+    c->opened = NULL;
+    free(e->wavelength); /* comes with the map */
+    e->wavelength = NULL;
+    return code;
+}
+
+/* Both are kept once they are made; a slice map is made where the file has none. */
+static int build(struct job_source *s, size_t i, struct exposure *e, bool pixels,
+                 struct err *err)
+{
+    bool needs_map = pixels && !e->regions;
+    if (!s->wcs[i] || (needs_map && !s->regions[i])) {
+        int code = make_wcs(s, i, e, needs_map, err);
+        if (!code && needs_map) {
+            s->regions[i] = mem_alloc(exposure_pixels(e), 1, err);
+            code = s->regions[i] ? 0 : ERR_NOMEM;
+        }
         if (code) {
             return code;
         }
+        if (needs_map) {
+            memcpy(s->regions[i], e->regions, exposure_pixels(e));
+        }
+        wcs_release(s->wcs[i]);
         s->wcs[i] = wcs_hold(e->wcs);
         return 0;
+    }
+    if (needs_map) {
+        e->regions = mem_alloc(exposure_pixels(e), 1, err);
+        if (!e->regions) {
+            return ERR_NOMEM;
+        }
+        memcpy(e->regions, s->regions[i], exposure_pixels(e));
     }
     e->wcs = wcs_hold(s->wcs[i]);
     e->wavelength_corrected = e->meta.has_velosys;
@@ -114,7 +150,7 @@ static int open_one(void *user, size_t i, bool pixels, struct exposure **ret,
     int code =
         pixels ? read_pixels(s, path, &e, err) : exposure_read_headers(path, &e, err);
     if (!code) {
-        code = build(s, i, e, err);
+        code = build(s, i, e, pixels, err);
     }
     if (code) {
         exposure_free(e);
@@ -140,7 +176,8 @@ int job_source_new(struct job_context *c, struct job_source **ret, struct err *e
         s->interface =
             (struct exposure_source){c->job->n_inputs, open_one, close_one, s};
         s->wcs = mem_calloc(c->job->n_inputs, sizeof(struct wcs *), err);
-        code = s->wcs ? 0 : ERR_NOMEM;
+        s->regions = mem_calloc(c->job->n_inputs, sizeof(uint8_t *), err);
+        code = s->wcs && s->regions ? 0 : ERR_NOMEM;
     }
     for (size_t i = 0; i < c->job->n_inputs && !code; i++) {
         struct exposure *e = NULL;
@@ -158,7 +195,9 @@ int job_source_new(struct job_context *c, struct job_source **ret, struct err *e
                            c->job->inputs[i].path, e->meta.bunit);
         }
         if (!code) {
-            code = job_plan_check_pins(&c->plan, c->refs, &e->meta, false, err);
+            bool from_file = job_wcs_from_file(&c->plan, c->refs, e);
+            code = job_plan_check_pins(&c->plan, c->refs, &e->meta, false, !from_file,
+                                       err);
         }
         exposure_free(e);
     }
@@ -178,6 +217,10 @@ void job_source_free(struct job_source *s)
     for (size_t i = 0; s->wcs && i < s->interface.n; i++) {
         wcs_release(s->wcs[i]);
     }
+    for (size_t i = 0; s->regions && i < s->interface.n; i++) {
+        free(s->regions[i]);
+    }
+    free(s->regions);
     free(s->wcs);
     free(s);
 }

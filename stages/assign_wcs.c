@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "common/base/mem.h"
 #include "common/data/wcs_build.h"
 
@@ -120,6 +121,13 @@ static const struct param params_table_assign_wcs[] = {
      "lower end of a slice, in slice lengths from its centre", false},
     {"slit_y_high", PARAM_REAL, "0.55", -10.0, 10.0, NULL, "",
      "upper end of a slice, in slice lengths from its centre", false},
+    {"wcs_source", PARAM_STRING, "auto", 0, 0, "auto|references|file", "",
+     "spec3: build the WCS from references, or take the one in the exposure's file; "
+     "auto: "
+     "of exposures calibrated by this program from references where there are all, "
+     "else "
+     "from the file",
+     false},
 };
 
 static int one_exposure(const struct stage_env *env, const struct params *params,
@@ -127,6 +135,11 @@ static int one_exposure(const struct stage_env *env, const struct params *params
 {
     const double y_slit[2] = {params_real(params, "slit_y_low"),
                               params_real(params, "slit_y_high")};
+    if (!strcmp(params_string(params, "wcs_source"), "file")) {
+        return err_set(err, ERR_PARAM,
+                       "wcs_source = file: the WCS of an exposure that is not "
+                       "calibrated yet comes from references");
+    }
     int code = assign_wcs_exposure(env, e, y_slit, true, err);
     if (!code) {
         code = write_keywords(e, err);

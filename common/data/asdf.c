@@ -445,26 +445,22 @@ static size_t tree_end(const unsigned char *p, size_t n)
     return 0;
 }
 
-int asdf_read(const char *path, struct asdf **ret, struct err *err)
+/* The tree and the blocks of what is in a->bytes; takes over a. */
+static int parse(struct asdf *a, struct asdf **ret, struct err *err)
 {
-    struct asdf *a = mem_calloc(1, sizeof(*a), err);
     size_t end = 0;
-    int rc = a == NULL ? ERR_NOMEM : 0;
+    int rc = 0;
 
-    if (rc == 0 && !(a->name = mem_strdup(path, err))) {
-        rc = ERR_NOMEM;
-    }
-    rc = rc != 0 ? rc : file_read(a, err);
-    if (rc == 0 && (a->n_bytes < 6 || memcmp(a->bytes, "#ASDF ", 6) != 0)) {
+    if (a->n_bytes < 6 || memcmp(a->bytes, "#ASDF ", 6) != 0) {
         rc = err_set(err, ERR_REFERENCE,
                      "%s: not an ASDF file: it does not begin with "
                      "#ASDF",
-                     path);
+                     a->name);
     }
     if (rc == 0 && (end = tree_end(a->bytes, a->n_bytes)) == 0) {
         rc = err_set(err, ERR_REFERENCE,
                      "%s: the YAML tree has no end (a line of three dots): truncated",
-                     path);
+                     a->name);
     }
     rc = rc != 0 ? rc : tree_read(a, end, err);
     rc = rc != 0 ? rc : asdf_blocks_find(a, end, err);
@@ -474,6 +470,43 @@ int asdf_read(const char *path, struct asdf **ret, struct err *err)
     }
     *ret = a;
     return 0;
+}
+
+static struct asdf *named(const char *name, struct err *err)
+{
+    struct asdf *a = mem_calloc(1, sizeof(*a), err);
+
+    if (a != NULL && !(a->name = mem_strdup(name, err))) {
+        asdf_free(a);
+        a = NULL;
+    }
+    return a;
+}
+
+int asdf_read(const char *path, struct asdf **ret, struct err *err)
+{
+    struct asdf *a = named(path, err);
+    int rc = a == NULL ? ERR_NOMEM : file_read(a, err);
+
+    if (rc != 0) {
+        asdf_free(a);
+        return rc;
+    }
+    return parse(a, ret, err);
+}
+
+int asdf_read_bytes(const char *name, unsigned char *bytes, size_t n, struct asdf **ret,
+                    struct err *err)
+{
+    struct asdf *a = named(name, err);
+
+    if (a == NULL) {
+        free(bytes);
+        return ERR_NOMEM;
+    }
+    a->bytes = bytes;
+    a->n_bytes = n;
+    return parse(a, ret, err);
 }
 
 void asdf_free(struct asdf *a)

@@ -19,6 +19,10 @@ struct asdf;
 struct asdf_node; /* a scalar, sequence or mapping, with its tag and its path */
 
 int asdf_read(const char *path, struct asdf **ret, struct err *err);
+/* The same of the content of a file that is in memory, an ASDF extension of a FITS file
+ * for example. name: for messages. Takes over bytes (from malloc), also on failure. */
+int asdf_read_bytes(const char *name, unsigned char *bytes, size_t n, struct asdf **ret,
+                    struct err *err);
 void asdf_free(struct asdf *a);
 size_t asdf_bytes(const struct asdf *a); /* memory in use */
 

@@ -96,6 +96,7 @@ struct exposure {
     struct wcs *wcs;                    /* one reference (assign_wcs) */
     struct exposure_sampling *sampling; /* NULL: the planes are detector pixels */
     bool wavelength_corrected;          /* barycentric correction is in the WCS */
+    bool has_asdf; /* the file has an ASDF extension, perhaps with a WCS (wcs_gwcs.h) */
 };
 
 struct exposure *exposure_new(int nx, int ny, struct err *err); /* no planes yet */

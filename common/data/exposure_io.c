@@ -116,7 +116,6 @@ static int read_cube_planes(struct fits_in *f, struct exposure *e, const char *p
                 : read_floats(f, e, path, "VAR_BKG", false, &e->var_background, err);
     code = code ? code : find_plane(f, e, path, "DQ", true, &hdu, err);
     code = code ? code : fits_in_uint32s(f, hdu, &e->dq, err);
-    code = code ? code : find_plane(f, e, path, "REGIONS", true, &hdu, err);
     code = code ? code : read_regions(f, e, path, err);
     for (size_t i = 0; !code && i < sizeof variances / sizeof *variances; i++) {
         code = read_floats(f, e, path, variances[i], false, &e->var_poisson, err);
@@ -210,6 +209,9 @@ static int read_open(struct fits_in *f, const char *path, enum want want,
     code = code ? code : fits_in_header(f, 0, &e->primary, err);
     code = code ? code : fits_in_header(f, sci, &e->science, err);
     code = code ? code : exposure_read_meta(e, path_base(path), err);
+    if (!code) {
+        e->has_asdf = fits_in_find(f, "ASDF", 0) >= 0;
+    }
     if (want == WANT_PIXELS || want == WANT_CUBE) {
         code = code                  ? code
                : want == WANT_PIXELS ? read_planes(f, e, path, err)

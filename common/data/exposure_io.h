@@ -23,8 +23,8 @@
 int exposure_read(const char *path, struct exposure **ret, struct err *err);
 
 /*
- * Of a calibrated exposure what a cube is made of: SCI, ERR, DQ, REGIONS and, where it is,
- * VAR_BKG, with NaN and
+ * Of a calibrated exposure what a cube is made of: SCI, ERR, DQ and, where they are,
+ * REGIONS and VAR_BKG, with NaN and
  * DO_NOT_USE together (exposure_match_nans over the variances too). The others are NULL.
  */
 int exposure_read_for_cube(const char *path, struct exposure **ret, struct err *err);

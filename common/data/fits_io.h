@@ -70,6 +70,13 @@ int fits_in_floats(struct fits_in *f, int hdu, float **ret, struct err *err);
 int fits_in_doubles(struct fits_in *f, int hdu, double **ret, struct err *err);
 int fits_in_uint32s(struct fits_in *f, int hdu, uint32_t **ret, struct err *err);
 
+/*
+ * The data of an HDU as they stand in the file, at most `most` bytes (an ASDF extension
+ * is read so). The caller frees *ret.
+ */
+int fits_in_bytes(struct fits_in *f, int hdu, size_t most, unsigned char **ret,
+                  size_t *ret_n, struct err *err);
+
 /* ---- binary tables ---- */
 
 /* Is there such a column (case ignored)? Elements per row and unit ("" if none; 72

@@ -132,6 +132,28 @@ int fits_in_uint32s(struct fits_in *f, int hdu, uint32_t **ret, struct err *err)
     return code;
 }
 
+int fits_in_bytes(struct fits_in *f, int hdu, size_t most, unsigned char **ret,
+                  size_t *ret_n, struct err *err)
+{
+    const struct fits_hdu *d = &f->s.hdus[hdu];
+    if (f->packed) {
+        return opened_for_headers(f, err);
+    }
+    if (d->data_bytes > most) {
+        return fits_in_wrong(f, hdu, err, "its data are larger than any that are read");
+    }
+    size_t n = (size_t)d->data_bytes;
+    unsigned char *data = mem_alloc(n + 1, 1, err);
+    int code = data ? f->src.read_at(f->src.arg, d->data_at, data, n, err) : ERR_NOMEM;
+    if (code) {
+        free(data);
+        return code;
+    }
+    *ret = data;
+    *ret_n = n;
+    return 0;
+}
+
 /* ---- tables ---- */
 
 /* What a cell may hold (Standard 4.0, table 18). */

@@ -41,6 +41,13 @@ void wcs_release(struct wcs *w)
         transform_release(w->post[i].y0);
         transform_release(w->post[i].y1);
     }
+    for (int i = 0; i < WCS_SLICES; i++) {
+        transform_release(w->slice[i].to_slicer.forward);
+        transform_release(w->slice[i].to_slicer.inverse);
+        transform_release(w->slice[i].from_slit);
+    }
+    transform_release(w->to_sky.forward);
+    transform_release(w->to_sky.inverse);
     free(w->glass);
     free(w);
 }
@@ -84,8 +91,17 @@ double wcs_slice_width(const struct wcs *w)
 
 double wcs_slice_across(const struct wcs *w, int slice)
 {
-    double y = 0.0, across, along;
-    wcs_slit_to_slicer(w, slice_of(w, slice), 1, &y, &across, &along);
+    const struct wcs_slice *s = slice_of(w, slice);
+    double across = 0.0, along = 0.0, lam = 0.0;
+    if (w->to_sky.forward) {
+        /* as the peer: in the middle of the bounding box */
+        double x = 0.5 * (s->box.x_min + s->box.x_max);
+        double y = 0.5 * (s->box.y_min + s->box.y_max);
+        wcs_run_to_slicer(w, s, 1, &x, &y, &across, &along, &lam);
+        return across;
+    }
+    double y_slit = 0.0;
+    wcs_slit_to_slicer(w, s, 1, &y_slit, &across, &along);
     return across;
 }
 
@@ -94,17 +110,28 @@ static size_t run_length(size_t n, size_t done)
     return n - done < WCS_RUN ? n - done : WCS_RUN;
 }
 
+void wcs_run_to_slicer(const struct wcs *w, const struct wcs_slice *s, size_t n,
+                       const double *x, const double *y, double *across_m,
+                       double *along_m, double *lam_m)
+{
+    if (s->to_slicer.forward) {
+        wcs_file_to_slicer(s, n, x, y, across_m, along_m, lam_m);
+        return;
+    }
+    double alpha[WCS_RUN], beta[WCS_RUN], y_slit[WCS_RUN];
+    wcs_pixel_to_gwa(w, n, x, y, alpha, beta);
+    wcs_gwa_to_slit(w, s, n, alpha, beta, y_slit, lam_m);
+    wcs_slit_to_slicer(w, s, n, y_slit, across_m, along_m);
+}
+
 void wcs_detector_to_slicer(const struct wcs *w, int slice, size_t n, const double *x,
                             const double *y, double *across_m, double *along_m,
                             double *lam_m)
 {
     const struct wcs_slice *s = slice_of(w, slice);
-    double alpha[WCS_RUN], beta[WCS_RUN], y_slit[WCS_RUN];
     for (size_t i = 0; i < n; i += WCS_RUN) {
-        size_t m = run_length(n, i);
-        wcs_pixel_to_gwa(w, m, x + i, y + i, alpha, beta);
-        wcs_gwa_to_slit(w, s, m, alpha, beta, y_slit, lam_m + i);
-        wcs_slit_to_slicer(w, s, m, y_slit, across_m + i, along_m + i);
+        wcs_run_to_slicer(w, s, run_length(n, i), x + i, y + i, across_m + i,
+                          along_m + i, lam_m + i);
     }
 }
 
@@ -154,6 +181,11 @@ void wcs_slicer_to_detector(const struct wcs *w, int slice, size_t n,
     double x_slit[WCS_RUN], y_slit[WCS_RUN], alpha[WCS_RUN], beta[WCS_RUN];
     for (size_t i = 0; i < n; i += WCS_RUN) {
         size_t m = run_length(n, i);
+        if (s->to_slicer.forward) {
+            wcs_file_from_slicer(s, m, across_m + i, along_m + i, lam_m + i, x + i,
+                                 y + i);
+            continue;
+        }
         wcs_slicer_to_slit(w, s, m, across_m + i, along_m + i, x_slit, y_slit);
         wcs_slit_to_gwa_exact(w, s, m, x_slit, y_slit, lam_m + i, alpha, beta);
         wcs_gwa_to_pixel_exact(w, m, alpha, beta, x + i, y + i);

@@ -49,8 +49,14 @@ static void project(const struct wcs *w, const struct wcs_slice *s, double y_edg
             lam[k] = w->lam_min + step * (double)index[i + k];
             edge[k] = y_edge;
         }
-        wcs_slit_to_gwa(w, s, m, zero, edge, lam, a, b);
-        wcs_gwa_to_pixel(w, m, a, b, x + i, y + i);
+        if (s->from_slit) {
+            const double *const in[3] = {zero, edge, lam};
+            double *const out[2] = {x + i, y + i};
+            transform_eval(s->from_slit, m, in, out);
+        } else {
+            wcs_slit_to_gwa(w, s, m, zero, edge, lam, a, b);
+            wcs_gwa_to_pixel(w, m, a, b, x + i, y + i);
+        }
         for (size_t k = 0; k < m; k++) {
             x[i + k] += w->corner_x;
             y[i + k] += w->corner_y;
@@ -127,19 +133,36 @@ static void pad(double low, double high, double margin, double corner, int size,
     *last = b > size - 1.0 ? size - 1 : b < -1.0 ? -1 : (int)b;
 }
 
+/* The pixels of a box, wherever the trace is. */
+static void look_in_box(const struct wcs *w, const struct wcs_box *box,
+                        struct wcs_search *ret)
+{
+    *ret = (struct wcs_search){
+        .x_first = (int)fmax(0.0, ceil(box->x_min)),
+        .x_last = (int)fmin(w->nx - 1, floor(box->x_max)),
+        .y_first = (int)fmax(0.0, ceil(box->y_min)),
+        .y_last = (int)fmin(w->ny - 1, floor(box->y_max)),
+    };
+    for (int b = 0; b < BLOCKS; b++) {
+        ret->y_low[b] = -HUGE_VAL;
+        ret->y_high[b] = HUGE_VAL;
+    }
+}
+
 void wcs_find_search(const struct wcs *w, const struct wcs_slice *s,
                      struct wcs_search *ret)
 {
     double range[4] = {HUGE_VAL, -HUGE_VAL, HUGE_VAL, -HUGE_VAL};
     double x[2][COARSE], y[2][COARSE];
+    if (s->to_slicer.forward && !s->from_slit) {
+        look_in_box(w, &s->box, ret);
+        return;
+    }
     if (!project_edge(w, s, s->y_min, range, x[0], y[0]) ||
         !project_edge(w, s, s->y_max, range, x[1], y[1])) {
         /* part of the range leaves the optics: the peer then looks everywhere */
-        *ret = (struct wcs_search){.x_last = w->nx - 1, .y_last = w->ny - 1};
-        for (int b = 0; b < BLOCKS; b++) {
-            ret->y_low[b] = -HUGE_VAL;
-            ret->y_high[b] = HUGE_VAL;
-        }
+        const struct wcs_box all = {0.0, w->nx - 1, 0.0, w->ny - 1};
+        look_in_box(w, &all, ret);
         return;
     }
     pad(range[0], range[1], 10.0, w->corner_x, w->nx, &ret->x_first, &ret->x_last);
@@ -175,11 +198,12 @@ static int search_body(size_t i, int thread, void *arg, struct err *err)
 {
     struct map_job *job = arg;
     (void)thread;
-    int code = wcs_slice_prepare(job->w, &job->w->slice[i], err);
+    struct wcs_slice *s = &job->w->slice[i];
+    int code = s->to_slicer.forward ? 0 : wcs_slice_prepare(job->w, s, err);
     if (code) {
         err_prefix(err, "slice %zu", i + 1);
     } else {
-        wcs_find_search(job->w, &job->w->slice[i], &job->search[i]);
+        wcs_find_search(job->w, s, &job->search[i]);
     }
     return code;
 }
@@ -197,19 +221,17 @@ static double wrap(double ra)
 /* Valid points of a slice waiting for their sky position. */
 struct pending {
     size_t n;
-    double y_slit[WCS_RUN], lam[WCS_RUN];
+    double across[WCS_RUN], along[WCS_RUN], lam[WCS_RUN];
 };
 
-static void flush(const struct wcs *w, const struct wcs_slice *s, struct pending *p,
-                  struct extremes *e)
+static void flush(const struct wcs *w, struct pending *p, struct extremes *e)
 {
-    double across[WCS_RUN], along[WCS_RUN], ra[WCS_RUN], dec[WCS_RUN], lam[WCS_RUN];
+    double ra[WCS_RUN], dec[WCS_RUN], lam[WCS_RUN];
     if (p->n == 0) {
         return;
     }
     double ra_ref = wrap(w->pointing.ra_ref);
-    wcs_slit_to_slicer(w, s, p->n, p->y_slit, across, along);
-    wcs_run_to_sky(w, p->n, across, along, p->lam, ra, dec, lam);
+    wcs_run_to_sky(w, p->n, p->across, p->along, p->lam, ra, dec, lam);
     for (size_t i = 0; i < p->n; i++) {
         double dra = ra[i] - ra_ref; /* both 0..360 */
         dra += dra > 180.0 ? -360.0 : dra < -180.0 ? 360.0 : 0.0;
@@ -226,13 +248,12 @@ static void map_piece(const struct map_job *job, int slice, int row, int first,
 {
     const struct wcs *w = job->w;
     const struct wcs_slice *s = &w->slice[slice];
-    double x[WCS_RUN], y[WCS_RUN], a[WCS_RUN], b[WCS_RUN], lam[WCS_RUN];
+    double x[WCS_RUN], y[WCS_RUN], across[WCS_RUN], along[WCS_RUN], lam[WCS_RUN];
     for (size_t i = 0; i < n; i++) {
         x[i] = first + (int)i;
         y[i] = row;
     }
-    wcs_pixel_to_gwa(w, n, x, y, a, b);
-    wcs_gwa_to_slit(w, s, n, a, b, y, lam);
+    wcs_run_to_slicer(w, s, n, x, y, across, along, lam);
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(lam[i])) {
             continue;
@@ -250,10 +271,11 @@ static void map_piece(const struct map_job *job, int slice, int row, int first,
         if (job->wavelength) {
             job->wavelength[pixel] = lam[i] * 1e6;
         }
-        p->y_slit[p->n] = y[i];
+        p->across[p->n] = across[i];
+        p->along[p->n] = along[i];
         p->lam[p->n++] = lam[i];
         if (p->n == WCS_RUN) {
-            flush(w, s, p, e);
+            flush(w, p, e);
         }
     }
 }
@@ -319,7 +341,7 @@ static int band_body(size_t i, int thread, void *arg, struct err *err)
                 map_row(job, slice, row, &p, e);
             }
         }
-        flush(w, &w->slice[slice], &p, e);
+        flush(w, &p, e);
     }
     return 0;
 }

@@ -55,8 +55,8 @@ static int check_detector(const struct exposure_meta *meta, struct err *err)
     return exposure_check_reaches(meta, err);
 }
 
-static int set_frame(struct wcs *w, const struct exposure_meta *meta, int nx, int ny,
-                     struct err *err)
+int wcs_set_frame(struct wcs *w, const struct exposure_meta *meta, int nx, int ny,
+                  struct err *err)
 {
     int x = meta->substrt1, y = meta->substrt2;
     if (nx < 1 || ny < 1 || x < 1 || y < 1 || x - 1 + nx > WCS_FULL ||
@@ -193,7 +193,7 @@ static int assemble(struct wcs *w, const struct exposure_meta *meta, int nx, int
 {
     int code = check_detector(meta, err);
     if (!code) {
-        code = set_frame(w, meta, nx, ny, err);
+        code = wcs_set_frame(w, meta, nx, ny, err);
     }
     if (!code) {
         code = wcs_set_pointing(&w->pointing, meta, err);

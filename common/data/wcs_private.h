@@ -23,8 +23,19 @@
 #define WCS_PRISM_TABLE 1542 /* points of the prism's table wavelength(index) */
 #define WCS_SERIES 21        /* most terms of a series in y_slit */
 
+/*
+ * A WCS that was read from an exposure (wcs_gwcs.c) has the transforms of its file in
+ * the place of the instrument's parts: per slice those from the detector to the slicer,
+ * common to all that to the sky. They take the exposure's own array pixels.
+ */
+struct wcs_there_and_back {
+    struct transform *forward, *inverse; /* held; NULL: made from references */
+};
+
 /* A slit: a slice of the IFU, or a shutter of the MSA. */
 struct wcs_slice {
+    struct wcs_there_and_back to_slicer; /* (x, y) -> (across, along, lam), m */
+    struct transform *from_slit;   /* (x_slit, y_slit, lam) -> (x, y), of older files */
     double x, y, size_x, size_y;   /* on the slicer or in the MSA's quadrant, m */
     const struct transform *plane; /* from there on: 2 -> 2 */
     const struct ref_ifupost_slice *post; /* NULL: a shutter */
@@ -71,12 +82,35 @@ struct wcs {
     double lam_min, lam_max, lam_mid; /* m */
 
     struct wcs_pointing pointing;
+    struct wcs_there_and_back to_sky; /* (across, along, lam) -> (ra, dec, um) */
     struct wcs_slice slice[WCS_SLICES];
 
     double footprint[8];
     double spectral_min, spectral_max; /* um */
     double slice_width;
 };
+
+/* Size and corner of the array, as the headers say; ERR_INPUT beyond the full frame. */
+int wcs_set_frame(struct wcs *w, const struct exposure_meta *meta, int nx, int ny,
+                  struct err *err);
+
+/* ---- wcs.c: detector -> slicer, at most WCS_RUN points; y_slit limits apply ---- */
+
+void wcs_run_to_slicer(const struct wcs *w, const struct wcs_slice *s, size_t n,
+                       const double *x, const double *y, double *across_m,
+                       double *along_m, double *lam_m);
+
+/* ---- wcs_gwcs_run.c: the same and more for a WCS with the transforms of a file ---- */
+
+void wcs_file_to_slicer(const struct wcs_slice *s, size_t n, const double *x,
+                        const double *y, double *across_m, double *along_m,
+                        double *lam_m);
+void wcs_file_from_slicer(const struct wcs_slice *s, size_t n, const double *across_m,
+                          const double *along_m, const double *lam_m, double *x,
+                          double *y);
+void wcs_file_from_sky(const struct wcs *w, size_t n, const double *ra,
+                       const double *dec, const double *lam_um, double *across_m,
+                       double *along_m, double *lam_m);
 
 /* ---- wcs_gwa.c: detector <-> gwa; array pixels and direction cosines ---- */
 

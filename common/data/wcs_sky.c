@@ -188,6 +188,12 @@ void wcs_run_to_sky(const struct wcs *w, size_t n, const double *across_m,
                     double *lam_um)
 {
     double lam[WCS_RUN];
+    if (w->to_sky.forward) {
+        const double *const in[3] = {across_m, along_m, lam_m};
+        double *const out[3] = {ra, dec, lam_um};
+        transform_eval(w->to_sky.forward, n, in, out);
+        return;
+    }
     slicer_to_v2v3(w, n, across_m, along_m, lam_m, ra, dec, lam);
     v2v3_to_sky(&w->pointing, n, ra, dec);
     for (size_t i = 0; i < n; i++) {
@@ -226,6 +232,10 @@ void wcs_run_from_sky(const struct wcs *w, size_t n, const double *ra,
 {
     double v2[WCS_RUN], v3[WCS_RUN], lam[WCS_RUN], rest[WCS_RUN];
     double x[WCS_RUN], y[WCS_RUN];
+    if (w->to_sky.forward) {
+        wcs_file_from_sky(w, n, ra, dec, lam_um, across_m, along_m, lam_m);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         v2[i] = ra[i];
         v3[i] = dec[i];
