@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -8,11 +9,12 @@
 #include "stages/cube_geometry.h"
 #include "stages/cube_header.h"
 #include "stages/cube_links.h"
+#include "stages/cube_shepard.h"
 #include "stages/cube_sum.h"
 #include "stages/stage.h"
 
 /*
- * cube_build: exposures to one spectral cube by 3-D drizzle, aligned with the sky.
+ * cube_build: exposures to one spectral cube aligned with the sky.
  *
  * Inputs:    calibrated exposures of one disperser and filter, with WCS and slice map,
  *            both detectors and any dither, opened one at a time
@@ -28,8 +30,16 @@
 static const char *const reference_types_needed[] = {"cubepar", NULL};
 
 static const struct param table[] = {
-    {"weighting", PARAM_STRING, "drizzle", 0, 0, "drizzle", "",
-     "how pixels are shared between voxels", false},
+    {"weighting", PARAM_STRING, "drizzle", 0, 0, "drizzle|emsm|msm", "",
+     "how pixels are shared between voxels: by overlap, or by distance (modified "
+     "Shepard, exponential or inverse)",
+     false},
+    {"rois", PARAM_REAL, "0", 0, 100, NULL, "arcsec",
+     "emsm, msm: how far a pixel reaches on the sky; 0: from cubepar", false},
+    {"roiw", PARAM_REAL, "0", 0, 10, NULL, "um",
+     "emsm, msm: how far a pixel reaches in wavelength; 0: from cubepar", false},
+    {"weight_power", PARAM_REAL, "2", 0, 100, NULL, "",
+     "msm, planes equally spaced: power of the distance; 0: from cubepar", false},
     {"coord_system", PARAM_STRING, "skyalign", 0, 0, "skyalign|world", "",
      "axes of the cube; world is another name of skyalign", false},
     {"output_type", PARAM_STRING, "band", 0, 0, "band|grating", "",
@@ -135,10 +145,18 @@ static int survey_one(const struct stage_env *env, struct dataset *data, size_t 
     return code;
 }
 
+static enum ref_cubepar_weighting weighting_of(const struct params *params)
+{
+    const char *name = params_string(params, "weighting");
+    return !strcmp(name, "emsm")  ? CUBEPAR_EMSM
+           : !strcmp(name, "msm") ? CUBEPAR_MSM
+                                  : CUBEPAR_DRIZZLE;
+}
+
 /* Look at all exposures, choose the reference and set up the grid. */
 static int set_grid(const struct stage_env *env, const struct params *params,
                     struct dataset *data, struct survey *s, struct cube_grid *grid,
-                    struct err *err)
+                    struct cube_shepard *shepard, struct err *err)
 {
     struct cube_request request;
     struct reference *ref = NULL;
@@ -163,6 +181,7 @@ static int set_grid(const struct stage_env *env, const struct params *params,
         return code;
     }
     const struct ref_cubepar *par = object;
+    const enum ref_cubepar_weighting w = weighting_of(params);
     const struct ref_cubepar_row *row =
         ref_cubepar_find(par, s->meta.grating, s->meta.filter);
     if (!row) {
@@ -170,17 +189,27 @@ static int set_grid(const struct stage_env *env, const struct params *params,
             err_set(err, ERR_REFERENCE, "cubepar has no row for %s/%s (needed by %s)",
                     s->meta.grating, s->meta.filter, s->meta.filename);
     } else {
-        code = cube_grid_set(&request, row, ref_cubepar_waves_of(par, s->meta.grating),
-                             s->meta.grating, 4 * n, s->ra, s->dec, grid, err);
+        code =
+            cube_grid_set(&request, row, ref_cubepar_waves_of(par, w, s->meta.grating),
+                          s->meta.grating, 4 * n, s->ra, s->dec, grid, err);
+    }
+    if (!code && w != CUBEPAR_DRIZZLE) {
+        const struct cube_shepard_request shepard_request = {
+            w == CUBEPAR_EMSM, params_real(params, "rois"), params_real(params, "roiw"),
+            params_real(params, "weight_power"), n};
+        code = cube_shepard_set(&shepard_request, par, s->meta.grating, s->meta.filter,
+                                grid, shepard, err);
     }
     reference_release(ref);
     return code;
 }
 
 /* The cube's own description: grid, headers, wavelengths. Takes the headers over. */
-static void describe(const struct cube_grid *g, struct survey *s, size_t n,
-                     struct cube *c)
+static void describe(const struct params *params, const struct cube_sums *sums,
+                     struct survey *s, size_t n)
 {
+    const struct cube_grid *g = sums->grid;
+    struct cube *c = sums->cube;
     double pa = g->pa * M_PI / 180;
     c->crval1 = g->ra0;
     c->crval2 = g->dec0;
@@ -201,7 +230,14 @@ static void describe(const struct cube_grid *g, struct survey *s, size_t n,
     s->headers.primary = s->headers.science = (struct header){0};
     c->meta = s->meta;
     c->n_exposures = (int)n;
-    strcpy(c->weighting, "drizzle");
+    snprintf(c->weighting, sizeof c->weighting, "%s",
+             params_string(params, "weighting"));
+    for (size_t k = 0; sums->shepard && k < sums->shepard->n; k++) {
+        const double share = 1 / (double)sums->shepard->n;
+        c->rois_arcsec += share * sums->shepard->at[k].rois_arcsec;
+        c->roiw_um += share * sums->shepard->at[k].roiw_um;
+        c->weight_power = params_real(params, "weight_power");
+    }
 }
 
 static int add_exposure(const struct stage_env *env, struct dataset *data, size_t i,
@@ -311,10 +347,11 @@ static int run(const struct stage_env *env, const struct params *params,
 {
     struct survey s = {0};
     struct cube_grid grid = {0};
+    struct cube_shepard shepard = {0};
     struct cube_sums sums = {.grid = &grid};
     size_t n = dataset_n(data), filled = 0;
 
-    int code = set_grid(env, params, data, &s, &grid, err);
+    int code = set_grid(env, params, data, &s, &grid, &shepard, err);
     if (!code) {
         size_t voxels = (size_t)grid.nx * (size_t)grid.ny * (size_t)grid.nw;
         stage_note(env, "%d x %d spaxels of %g arcsec, %d planes, %g to %g um, %zu %s",
@@ -322,13 +359,14 @@ static int run(const struct stage_env *env, const struct params *params,
                    grid.z[grid.nw - 1], n, n == 1 ? "exposure" : "exposures");
         sums.flag = strcmp(env->recipe, "spec2") != 0 &&
                     !params_bool(params, "skip_dqflagging");
+        sums.shepard = shepard.n ? &shepard : NULL;
         sums.cube = cube_new(grid.nx, grid.ny, grid.nw, err);
         sums.weight = sums.cube ? mem_calloc(voxels, sizeof(float), err) : NULL;
         sums.links = sums.weight ? cube_links_new(grid.nw, err) : NULL;
         code = sums.links ? 0 : ERR_NOMEM;
     }
     if (!code) {
-        describe(&grid, &s, n, sums.cube);
+        describe(params, &sums, &s, n);
     }
     code = code ? code : expect_shared(&s, n, sums.cube, err);
     for (size_t i = 0; i < n && !code; i++) {
@@ -356,6 +394,7 @@ static int run(const struct stage_env *env, const struct params *params,
     }
     free(sums.weight);
     cube_links_free(sums.links);
+    cube_shepard_done(&shepard);
     free(s.pointing);
     for (size_t i = 0; i < n && s.backgrounds; i++) {
         free(s.backgrounds[i]);
@@ -372,7 +411,7 @@ const struct stage stage_cube_build = {
     .name = "cube_build",
     .status_keyword = "S_IFUCUB",
     .suffix = "s3d",
-    .summary = "Drizzle exposures into one spectral cube aligned with the sky",
+    .summary = "Combine exposures into one spectral cube aligned with the sky",
     .reference_types = reference_types_needed,
     .params = table,
     .n_params = sizeof table / sizeof *table,

@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 #include "common/data/dq.h"
 #include "stages/cube_drizzle.h"
+#include "stages/cube_shepard.h"
 
 #define TILE_BYTES ((size_t)4 << 20)
 #define TILE_PLANES 64
@@ -27,8 +28,9 @@ struct add_job {
 };
 
 /* The pixels of one block into the tile. Returns those whose centre falls into it. */
-static size_t add_block(const struct cube_tile *t, const struct exposure *e,
-                        const struct cube_band *band, const struct cube_block *block)
+static size_t add_block(const struct cube_tile *t, const struct cube_shepard *shepard,
+                        const struct exposure *e, const struct cube_band *band,
+                        const struct cube_block *block)
 {
     const struct cube_grid *g = t->grid;
     const unsigned bad = DQ_DO_NOT_USE | DQ_NON_SCIENCE;
@@ -48,23 +50,30 @@ static size_t add_block(const struct cube_tile *t, const struct exposure *e,
     if (from >= to) {
         return 0;
     }
-    cube_block_values(band, block, CUBE_U0, CUBE_QUANTITIES, from, to, q);
+    const double near = shepard ? shepard->fov_um : g->dz_mean;
+    cube_block_values(band, block, CUBE_U0, shepard ? CUBE_U1 : CUBE_QUANTITIES, from,
+                      to, q);
     for (int i = from; i < to; i++) {
         size_t p = at + (size_t)i;
         if ((e->dq[p] & bad) || !isfinite(e->sci[p]) ||
-            isnan(q[CUBE_U1 - CUBE_U0][i] + q[CUBE_U4 - CUBE_U0][i])) {
+            isnan(shepard ? wave[0][i] + q[0][i] + q[1][i]
+                          : q[CUBE_U1 - CUBE_U0][i] + q[CUBE_U4 - CUBE_U0][i])) {
             continue;
         }
         int k = cube_grid_plane(g, wave[0][i]);
         used += k >= t->k0 && k < t->k1;
         if (t->extents) {
-            cube_fov_add(g, t->k0, t->k1, t->extents, g->dz_mean, block->slice,
-                         wave[0][i], q[0][i], q[1][i]);
+            cube_fov_add(g, t->k0, t->k1, t->extents, near, block->slice, wave[0][i],
+                         q[0][i], q[1][i]);
         }
         const struct cube_pixel pixel = {
             (double)e->sci[p], (double)e->err[p],
             e->var_background ? (double)e->var_background[p] : 0, p};
-        cube_drizzle_pixel(t, wave[0][i], wave[1][i], q, i, &pixel);
+        if (shepard) {
+            cube_shepard_pixel(t, shepard, wave[0][i], q[0][i], q[1][i], &pixel);
+        } else {
+            cube_drizzle_pixel(t, wave[0][i], wave[1][i], q, i, &pixel);
+        }
     }
     return used;
 }
@@ -123,7 +132,7 @@ static int add_tile(size_t i, int thread, void *arg, struct err *err)
         for (size_t n = 0; n < band->n_blocks; n++) {
             const struct cube_block *block = &band->blocks[n];
             if (block->hi > low && block->lo < high) {
-                used += add_block(&t, job->e, band, block);
+                used += add_block(&t, job->sums->shepard, job->e, band, block);
             }
         }
     }

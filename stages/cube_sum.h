@@ -9,7 +9,7 @@
 #include "stages/cube_trace.h"
 
 /*
- * Exposures added up to a cube. A weighting (cube_drizzle.h) gives every
+ * Exposures added up to a cube. A weighting (cube_drizzle.h, cube_shepard.h) gives every
  * voxel v a weight w for every pixel; then
  *
  *     SCI = sum(w f) / sum(w),  ERR = sqrt(sum(w^2 e^2)) / sum(w),  WMAP = pixels with w > 0
@@ -21,14 +21,17 @@
  * Reference: Law et al. 2023, AJ 166, 45. Test: tests/stages/test_cube_drizzle.c
  */
 
+struct cube_shepard;
+
 /* A cube being built. The cube's planes hold sums until cube_finish: sci w f, err
  * w^2 e^2, wmap overlaps; weight holds w. Owned by the caller. */
 struct cube_sums {
     struct cube *cube;
-    float *weight;                /* nw * ny * nx */
-    const struct cube_grid *grid; /* borrowed */
-    struct cube_links *links;     /* borrowed; NULL: weights are not recorded */
-    bool flag;                    /* mark the field of view (CUBE_SEEN) */
+    float *weight;                      /* nw * ny * nx */
+    const struct cube_grid *grid;       /* borrowed */
+    const struct cube_shepard *shepard; /* borrowed; NULL: drizzle */
+    struct cube_links *links;           /* borrowed; NULL: weights are not recorded */
+    bool flag;                          /* mark the field of view (CUBE_SEEN) */
 };
 
 /*

@@ -38,7 +38,8 @@ struct cube {
     struct header primary, science; /* cards for the product */
     struct exposure_meta meta;      /* of the first exposure */
     char filename[256];             /* product name, no folder; "" until named */
-    char weighting[8];              /* drizzle */
+    char weighting[8];              /* drizzle, emsm or msm */
+    double rois_arcsec, roiw_um, weight_power; /* of emsm and msm, else 0 */
     int n_exposures;
 };
 

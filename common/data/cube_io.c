@@ -160,12 +160,13 @@ static int set_primary(const struct cube *c, struct header *h, struct err *err)
         {"WTYPE", c->weighting[0] ? c->weighting : "drizzle", "Weighting type"}};
     int code = set_texts(h, texts, COUNT(texts), err);
     code = code ? code
-                : header_set_real(h, "ROIS", 0,
+                : header_set_real(h, "ROIS", c->rois_arcsec,
                                   "[arcsec] Size of ROI in spatial dimension", err);
     code = code ? code
-                : header_set_real(h, "ROIW", 0,
+                : header_set_real(h, "ROIW", c->roiw_um,
                                   "[um] Size of ROI in wavelength dimension", err);
-    return code ? code : header_set_real(h, "WPOWER", 0, "Weighting power", err);
+    return code ? code
+                : header_set_real(h, "WPOWER", c->weight_power, "Weighting power", err);
 }
 
 /* The wavelength of every plane as floats in one cell, as the peer has it. */
@@ -309,6 +310,9 @@ static int read_wcs(struct fits_in *f, struct cube *c, const char *path,
     const char *weighting = "";
     header_get_string(&c->primary, "WTYPE", &weighting);
     snprintf(c->weighting, sizeof c->weighting, "%s", weighting);
+    header_get_real(&c->primary, "ROIS", &c->rois_arcsec);
+    header_get_real(&c->primary, "ROIW", &c->roiw_um);
+    header_get_real(&c->primary, "WPOWER", &c->weight_power);
     return code ? code : read_wavelengths(f, c, path, err);
 }
 

@@ -1,4 +1,5 @@
 #include <check.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/data/fits_io.h"
@@ -30,6 +31,20 @@ static void write_cubepar(const char *path, int cut, const float *waves, size_t 
     support_ok(fits_out_table(f, "CUBEPAR", NULL, 3, columns, cut ? 5 : 6, &err), &err);
     support_ok(fits_out_table(f, "MULTICHAN_HIGH_DRIZZLE", NULL, n, &wave, 1, &err),
                &err);
+    const struct fits_column regions[] = {
+        columns[0],
+        columns[1],
+        {.name = "ROISPATIAL", .type = FITS_FLOAT, .repeat = 1, .data = spaxel},
+        {.name = "ROISPECTRAL", .type = FITS_FLOAT, .repeat = 1, .data = step},
+        {.name = "SCALERAD", .type = FITS_FLOAT, .repeat = 1, .data = low}};
+    const struct fits_column waved[] = {
+        wave,
+        {.name = "ROISPATIAL", .type = FITS_FLOAT, .repeat = 1, .data = spaxel},
+        {.name = "ROISPECTRAL", .type = FITS_FLOAT, .repeat = 1, .data = step},
+        {.name = "POWER", .type = FITS_FLOAT, .repeat = 1, .data = low},
+        {.name = "SOFTRAD", .type = FITS_FLOAT, .repeat = 1, .data = high}};
+    support_ok(fits_out_table(f, "CUBEPAR_EMSM", NULL, 3, regions, 5, &err), &err);
+    support_ok(fits_out_table(f, "MULTICHAN_PRISM_MSM", NULL, 2, waved, 5, &err), &err);
     support_ok(fits_out_close(f, &err), &err);
 }
 
@@ -52,10 +67,25 @@ START_TEST(test_ref_cubepar_load)
     ck_assert_double_eq(row->wave_max_um, (double)5.27f);
     ck_assert_double_eq(row->spaxel_arcsec, (double)0.1f);
     ck_assert_ptr_null(ref_cubepar_find(par, "G395H", "F170LP"));
-    ck_assert_uint_eq(ref_cubepar_waves_of(par, "G140H")->n, 3);
-    ck_assert_double_eq(ref_cubepar_waves_of(par, "G140H")->um[2], 4);
-    ck_assert_uint_eq(ref_cubepar_waves_of(par, "PRISM")->n, 0);
-    ck_assert_uint_eq(ref_cubepar_waves_of(par, "G235M")->n, 0);
+    ck_assert_uint_eq(ref_cubepar_waves_of(par, CUBEPAR_DRIZZLE, "G140H")->n, 3);
+    ck_assert_double_eq(ref_cubepar_waves_of(par, CUBEPAR_DRIZZLE, "G140H")->um[2], 4);
+    ck_assert_uint_eq(ref_cubepar_waves_of(par, CUBEPAR_DRIZZLE, "PRISM")->n, 0);
+    ck_assert_uint_eq(ref_cubepar_waves_of(par, CUBEPAR_DRIZZLE, "G235M")->n, 0);
+    const struct ref_cubepar_shepard *emsm =
+        ref_cubepar_find_shepard(par, CUBEPAR_EMSM, "g395m", "f290lp");
+    ck_assert_ptr_nonnull(emsm);
+    ck_assert_double_eq(emsm->rois_arcsec, (double)0.1f);
+    ck_assert_double_eq(emsm->roiw_um, (double)1.79e-3f);
+    ck_assert_double_eq(emsm->scalerad, (double)2.87f);
+    ck_assert(isnan(emsm->power) && isnan(emsm->softrad));
+    ck_assert_ptr_null(ref_cubepar_find_shepard(par, CUBEPAR_MSM, "G395M", "F290LP"));
+    const struct ref_cubepar_waves *msm =
+        ref_cubepar_waves_of(par, CUBEPAR_MSM, "PRISM");
+    ck_assert_uint_eq(msm->n, 2);
+    ck_assert_double_eq(msm->shepard[1].power, (double)2.87f);
+    ck_assert_double_eq(msm->shepard[1].softrad, (double)5.27f);
+    ck_assert(isnan(msm->shepard[1].scalerad));
+    ck_assert_uint_eq(ref_cubepar_waves_of(par, CUBEPAR_EMSM, "PRISM")->n, 0);
     ref_cubepar_free(object);
     support_remove(folder);
 }

@@ -8,7 +8,7 @@
 static const struct ref_cubepar_row row = {"G395H", "F290LP", 2.87,
                                            5.27,    0.1,      0.000665};
 static double table[] = {2.0, 2.5, 3.1, 3.8, 4.6, 5.5};
-static const struct ref_cubepar_waves waves = {6, table};
+static const struct ref_cubepar_waves waves = {6, table, NULL};
 static const struct cube_request plain = {.wave_min = NAN,
                                           .wave_max = NAN,
                                           .ra_center = NAN,
