@@ -216,7 +216,7 @@ START_TEST(test_cube_build_parameters)
     struct params *p = NULL;
     support_ok(params_new(stage_cube_build.params, stage_cube_build.n_params, &p, &err),
                &err);
-    ck_assert_int_eq(params_set(p, "weighting", "emsm", &err), ERR_PARAM);
+    ck_assert_int_eq(params_set(p, "weighting", "area", &err), ERR_PARAM);
     ck_assert_ptr_nonnull(strstr(err.message, "drizzle"));
     ck_assert_int_eq(params_set(p, "coord_system", "ifualign", &err), ERR_PARAM);
     ck_assert_ptr_nonnull(strstr(err.message, "skyalign"));
