@@ -19,6 +19,15 @@ static const struct rgb ink = {0.13, 0.13, 0.15}, faint = {0.42, 0.44, 0.48};
 static const struct rgb line = {0.06, 0.29, 0.49}, band = {0.35, 0.60, 0.82};
 static const struct rgb empty = {0.90, 0.90, 0.91}, paper = {1.0, 1.0, 1.0};
 
+/* Of several sources, as they come. */
+static struct rgb colour_of(int i)
+{
+    static const struct rgb colours[] = {{0.06, 0.29, 0.49}, {0.80, 0.36, 0.00},
+                                         {0.00, 0.50, 0.30}, {0.70, 0.20, 0.50},
+                                         {0.45, 0.40, 0.00}, {0.30, 0.30, 0.75}};
+    return colours[(size_t)i % (sizeof colours / sizeof *colours)];
+}
+
 /* Finite values of v (every one, or those of usable rows) in ascending order. */
 static size_t sorted_values(const float *v, size_t n, float *sorted, float *scratch)
 {
@@ -243,12 +252,24 @@ static void draw_image(cairo_t *cr, const struct cube *c, const struct spectrum 
     p.y0 = (0.5 - c->crpix2) * arcsec;
     p.y1 = (c->ny + 0.5 - c->crpix2) * arcsec;
     paint_spaxels(cr, &p, c, image, stretch);
-    if (s && s->aperture_arcsec > 0.0) {
-        double x = s->extraction_x, y = s->extraction_y;
-        circle(cr, &p, c, x, y, s->aperture_arcsec / arcsec, false);
-        if (s->annulus_out_arcsec > 0.0) {
-            circle(cr, &p, c, x, y, s->annulus_in_arcsec / arcsec, true);
-            circle(cr, &p, c, x, y, s->annulus_out_arcsec / arcsec, true);
+    int number = 1;
+    for (const struct spectrum *t = s; t; t = t->next, number++) {
+        double x = t->extraction_x, y = t->extraction_y;
+        if (!(t->aperture_arcsec > 0.0)) {
+            continue;
+        }
+        circle(cr, &p, c, x, y, t->aperture_arcsec / arcsec, false);
+        if (t->annulus_out_arcsec > 0.0 && !s->next) {
+            circle(cr, &p, c, x, y, t->annulus_in_arcsec / arcsec, true);
+            circle(cr, &p, c, x, y, t->annulus_out_arcsec / arcsec, true);
+        }
+        if (s->next) { /* its number, in the colour of its spectrum */
+            char name[16];
+            snprintf(name, sizeof name, "%d", number);
+            plot_colour(cr, colour_of(number - 1), 1.0);
+            plot_text(cr, p.left + (x + 0.5 + t->aperture_arcsec / arcsec) * side + 3.0,
+                      p.top + p.height - (y + 0.5) * side, 15.0, true, TEXT_LEFT, false,
+                      name);
         }
     }
     compass(cr, &p, c);
@@ -307,7 +328,7 @@ static double held(double y, const struct panel *p) /* keep paths near the panel
 
 /* One run without gaps: first..end-1. */
 static void draw_run(cairo_t *cr, const struct panel *p, const struct curve *q,
-                     size_t first, size_t end)
+                     struct rgb colour, size_t first, size_t end)
 {
     if (q->error) {
         cairo_new_path(cr);
@@ -327,12 +348,13 @@ static void draw_run(cairo_t *cr, const struct panel *p, const struct curve *q,
     for (size_t i = first; i < end; i++) {
         cairo_line_to(cr, panel_x(p, q->x[i]), panel_y(p, held(q->y[i], p)));
     }
-    plot_colour(cr, line, 1.0);
+    plot_colour(cr, colour, 1.0);
     cairo_set_line_width(cr, 1.15);
     cairo_stroke(cr);
 }
 
-static void draw_curve(cairo_t *cr, const struct panel *p, const struct curve *q)
+static void draw_curve(cairo_t *cr, const struct panel *p, const struct curve *q,
+                       struct rgb colour)
 {
     cairo_save(cr);
     cairo_rectangle(cr, p->left, p->top, p->width, p->height);
@@ -344,7 +366,7 @@ static void draw_curve(cairo_t *cr, const struct panel *p, const struct curve *q
             end++;
         }
         if (end > i) {
-            draw_run(cr, p, q, i, end);
+            draw_run(cr, p, q, colour, i, end);
         }
         i = end;
     }
@@ -369,13 +391,22 @@ static const char *flux_unit(double high, double *ret_factor)
 }
 
 /* Values to show: NaN where flagged, in the unit of the axis. */
+static void fill_values(const struct spectrum *s, const double *y, double factor,
+                        struct curve *q)
+{
+    for (size_t i = 0; i < q->n; i++) {
+        bool good = !(s->dq[i] & DQ_DO_NOT_USE) && isfinite(y[i]);
+        q->y[i] = good ? y[i] * factor : (double)NAN;
+    }
+}
+
 static void fill_curve(const struct spectrum *s, const double *y, const double *e,
                        double factor, struct curve *q)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        bool good = !(s->dq[i] & DQ_DO_NOT_USE) && isfinite(y[i]);
-        q->y[i] = good ? y[i] * factor : (double)NAN;
-        q->error[i] = good && isfinite(e[i]) ? e[i] * factor : (double)NAN;
+    fill_values(s, y, factor, q);
+    for (size_t i = 0; i < q->n; i++) {
+        bool good = isfinite(q->y[i]) && isfinite(e[i]);
+        q->error[i] = good ? e[i] * factor : (double)NAN;
     }
 }
 
@@ -386,16 +417,26 @@ static int draw_spectrum(cairo_t *cr, const struct spectrum *s, struct curve *q,
     const double *y = extended ? s->surf_bright : s->flux;
     const double *e = extended ? s->sb_error : s->flux_error;
     double low, high, factor = 1.0;
+    int number = 1;
     const char *unit = "MJy/sr";
     fill_curve(s, y, e, 1.0, q);
     int code = quicklook_range(q->y, q->error, q->n, &low, &high, err);
+    for (const struct spectrum *t = s->next; t && !code; t = t->next) {
+        double low_t, high_t;
+        struct curve other = {t->n < q->n ? t->n : q->n, t->wavelength, q->y, q->error};
+        fill_curve(t, extended ? t->surf_bright : t->flux,
+                   extended ? t->sb_error : t->flux_error, 1.0, &other);
+        code = quicklook_range(other.y, other.error, other.n, &low_t, &high_t, err);
+        low = code ? low : fmin(low, low_t);
+        high = code ? high : fmax(high, high_t);
+    }
     if (code) {
         return code;
     }
     if (!extended) {
         unit = flux_unit(fmax(fabs(low), fabs(high)), &factor);
-        fill_curve(s, y, e, factor, q);
     }
+    fill_curve(s, y, e, factor, q); /* what the veil follows */
     struct panel p = {790.0,
                       150.0,
                       765.0,
@@ -411,7 +452,14 @@ static int draw_spectrum(cairo_t *cr, const struct spectrum *s, struct curve *q,
     char text[160];
     veil(cr, &p, q);
     plot_grid(cr, &p, 8, 7);
-    draw_curve(cr, &p, q);
+    for (const struct spectrum *t = s->next; t; t = t->next) {
+        struct curve other = {t->n < q->n ? t->n : q->n, t->wavelength, q->y, NULL};
+        number++;
+        fill_values(t, extended ? t->surf_bright : t->flux, factor, &other);
+        draw_curve(cr, &p, &other, colour_of(number - 1));
+    }
+    fill_curve(s, y, e, factor, q);
+    draw_curve(cr, &p, q, line);
     plot_frame(cr, &p, 8, 7, false);
     plot_colour(cr, ink, 1.0);
     snprintf(text, sizeof text, "%s (%s)",
@@ -419,7 +467,11 @@ static int draw_spectrum(cairo_t *cr, const struct spectrum *s, struct curve *q,
     plot_text(cr, p.left - 62.0, p.top + 0.5 * p.height, 16.0, false, TEXT_CENTER, true,
               text);
     if (extended) {
-        snprintf(text, sizeof text, "whole field, EXTENDED; band: 1σ error");
+        const char *region = "whole field";
+        header_get_string(&s->table, "EXTRREGN", &region);
+        snprintf(text, sizeof text, "%.60s, EXTENDED; band: 1σ error", region);
+    } else if (s->next) {
+        snprintf(text, sizeof text, "%d sources; band and S/N: of the first", number);
     } else {
         snprintf(text, sizeof text, "aperture %.2f″, %s; band: 1σ error",
                  s->aperture_arcsec, s->source_type[0] ? s->source_type : "POINT");
@@ -440,7 +492,7 @@ static int draw_spectrum(cairo_t *cr, const struct spectrum *s, struct curve *q,
     ratio.error = NULL;
     veil(cr, &b, q);
     plot_grid(cr, &b, 8, 6);
-    draw_curve(cr, &b, &ratio);
+    draw_curve(cr, &b, &ratio, line);
     plot_frame(cr, &b, 8, 6, true);
     plot_colour(cr, ink, 1.0);
     plot_text(cr, b.left - 62.0, b.top + 0.5 * b.height, 16.0, false, TEXT_CENTER, true,

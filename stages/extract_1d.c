@@ -1,12 +1,13 @@
 #include "stages/stage.h"
 
-#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "common/data/ref_extract1d.h"
-#include "common/math/aperture.h"
+#include "common/base/path.h"
+#include "common/data/source_catalog.h"
 #include "stages/extract_1d_center.h"
-#include "stages/extraction.h"
+#include "stages/extract_one.h"
+#include "stages/extract_region.h"
 
 /*
  * extract_1d: a spectrum from a cube.
@@ -19,6 +20,8 @@
  *          partly covered spaxels count in part; spaxels without weight are left out.
  * EXTENDED: the sum over the whole cube; nothing is subtracted, and the BACKGROUND
  *          columns hold the clipped mean over the cube.
+ * Regions: an ellipse, a mask or shapes of DS9 are summed likewise; a catalogue of sources gives
+ *          a spectrum each, as POINT (data->spectrum is the first of a list).
  * Errors:  the spaxels' variances summed as if independent, times the square of the cube's own
  *          covariance factor for an aperture of this area (ifu_covar_scale: of a given
  *          one); but what spaxels have in common (cube.h) is summed as such. The
@@ -27,137 +30,6 @@
  *          residual fringes have no part there. Where the aperture misses the cube at a
  *          wavelength the peer writes NaN, this DO_NOT_USE and 0.
  */
-
-/* Check the radii of every plane; where the annulus is void, the background is not
- * subtracted from there on. ERR_REFERENCE if a radius is not positive, ERR_PARAM if the
- * aperture misses the cube at every wavelength. */
-static int plan_radii(const struct stage_env *env, struct extraction *x, bool subtract,
-                      struct err *err)
-{
-    bool meets = false;
-    x->subtract_until = subtract ? x->c->nw : 0;
-    for (int k = 0; k < x->c->nw; k++) {
-        double um = x->c->wavelength[k];
-        if (!isfinite(um)) {
-            continue;
-        }
-        struct extraction_radii radii = extraction_radii(x, um);
-        double r = radii.aperture;
-        if (!(r > 0.0)) {
-            return err_set(err, ERR_REFERENCE,
-                           "extract1d reference: radius of %g spaxels at %g um; more "
-                           "than 0 is right",
-                           r, um);
-        }
-        meets = meets || (x->x + r > -0.5 && x->y + r > -0.5 &&
-                          x->x - r < x->c->nx - 0.5 && x->y - r < x->c->ny - 0.5);
-        if (x->subtract_until > k &&
-            !(radii.inner > 0.0 && radii.outer > radii.inner)) {
-            x->subtract_until = k;
-            stage_note(env, "no background annulus from %g um on: nothing subtracted",
-                       um);
-        }
-    }
-    if (!meets) {
-        return err_set(err, ERR_PARAM,
-                       "%s: an aperture at spaxel %g %g misses the cube of %d x %d "
-                       "spaxels; center_xy must lie on the cube (0-based)",
-                       x->c->filename, x->x, x->y, x->c->nx, x->c->ny);
-    }
-    return 0;
-}
-
-/*
- * Two exposures that look d apart see a background pixel within the aperture both if it lies
- * where two circles, d apart, overlap: that share of their area, mean over all pairs. Drizzle
- * spreads a pixel over about a slice's width, by which the circle is larger; the whole field
- * counts as a circle of its area.
- */
-#define SLICE_ARCSEC 0.1
-#define FIELD_RADIUS_ARCSEC 1.7
-
-static double shared_overlap(const struct cube *c, double radius_arcsec)
-{
-    const double radius = radius_arcsec + SLICE_ARCSEC;
-    double sum = 0;
-    for (size_t i = 0; i < c->n_pairs; i++) {
-        const double t = c->pair_arcsec[i] / (2 * radius);
-        sum += t < 1 ? (acos(t) - t * sqrt(1 - t * t)) * M_2_PI : 0;
-    }
-    return c->n_pairs ? sum / (double)c->n_pairs : 1;
-}
-
-/* Rows before the first and after the last finite wavelength go. */
-static void trim(struct spectrum *s)
-{
-    size_t first = 0, end = s->n;
-    while (first < end && !isfinite(s->wavelength[first])) {
-        first++;
-    }
-    while (end > first && !isfinite(s->wavelength[end - 1])) {
-        end--;
-    }
-    double *columns[] = {s->wavelength,      s->flux,
-                         s->flux_error,      s->flux_var_poisson,
-                         s->flux_var_rnoise, s->flux_var_flat,
-                         s->surf_bright,     s->sb_error,
-                         s->sb_var_poisson,  s->sb_var_rnoise,
-                         s->sb_var_flat,     s->background,
-                         s->bkgd_error,      s->bkgd_var_poisson,
-                         s->bkgd_var_rnoise, s->bkgd_var_flat,
-                         s->npixels};
-    for (size_t a = 0; first > 0 && a < sizeof columns / sizeof columns[0]; a++) {
-        memmove(columns[a], columns[a] + first, (end - first) * sizeof(double));
-    }
-    memmove(s->dq, s->dq + first, (end - first) * sizeof *s->dq);
-    s->n = end - first;
-}
-
-/* Cards of the primary header that describe a cube, not a spectrum. */
-static const char *const of_cubes[] = {"FLUXEXT", "ERREXT", "MASKEXT", "ROIS",
-                                       "ROIW",    "WTYPE",  "WPOWER"};
-
-static int fill_header(const struct extraction *x, const struct extract_center *at,
-                       struct spectrum *s, struct err *err)
-{
-    const struct cube *c = x->c;
-    s->meta = c->meta;
-    strcpy(s->source_type, x->region ? "EXTENDED" : "POINT");
-    s->extraction_x = x->x;
-    s->extraction_y = x->y;
-    if (!x->region) {
-        double um = c->wavelength[c->nw / 2];
-        struct extraction_radii r = extraction_radii(x, um);
-        s->aperture_arcsec = r.aperture * x->scale;
-        if (c->nw / 2 < x->subtract_until) {
-            s->annulus_in_arcsec = r.inner * x->scale;
-            s->annulus_out_arcsec = r.outer * x->scale;
-        }
-    }
-    cube_spaxel_to_sky(c, c->nx / 2.0, c->ny / 2.0, &s->source_ra, &s->source_dec);
-    const char *detector; /* MULTIPLE for a cube of both */
-    int code = header_copy(&s->primary, &c->primary, err);
-    for (size_t i = 0; i < sizeof of_cubes / sizeof of_cubes[0]; i++) {
-        header_remove(&s->primary, of_cubes[i]);
-    }
-    if (!code && header_get_string(&c->primary, "DETECTOR", &detector)) {
-        code = header_set_string(&s->table, "DETECTOR", detector,
-                                 "Name of detector used to acquire the data", err);
-    }
-    if (!code && !x->region) {
-        code = header_set_string(&s->table, "EXTRCENT", at->how,
-                                 "How the centre was found", err);
-    }
-    if (!code && at->at_target) { /* a whole spaxel is written without a point */
-        code = header_set_int(&s->table, "EXTR_X", lround(at->x),
-                              "X center of extraction region", err);
-    }
-    if (!code && at->at_target) {
-        code = header_set_int(&s->table, "EXTR_Y", lround(at->y),
-                              "Y center of extraction region", err);
-    }
-    return code;
-}
 
 /* Without weight nowhere: nothing can come of it. */
 static int check_cube(const struct cube *c, struct err *err)
@@ -177,120 +49,26 @@ static int check_cube(const struct cube *c, struct err *err)
                    c->filename);
 }
 
-/* What the header says of aperture and correction. */
-static int record_method(const struct extraction *x, const char *apcorr,
-                         struct header *h, struct err *err)
-{
-    const struct extract_psf *psf = x->psf;
-    int code = header_set_string(h, "EXTRTYPE", x->optimal ? "OPTIMAL" : "BOX",
-                                 "Sum over the aperture, or fit of the PSF", err);
-    code = code ? code
-                : header_set_string(h, "APCORR", apcorr, "Aperture correction", err);
-    if (!code && psf) {
-        code = header_set_bool(h, "PSFFIT", psf->fitted,
-                               "PSF fitted in the cube (F: nominal)", err);
-        code =
-            code ? code
-                 : header_set_real(h, "PSFFWHM",
-                                   psf_fwhm(&psf->psf, x->c->wavelength[x->c->nw / 2]),
-                                   "[arcsec] FWHM of its core, middle wavelength", err);
-        code = code ? code
-                    : header_set_real(h, "PSFWING", psf->psf.wing_share,
-                                      "Share of light in its wing", err);
-        code = code ? code
-                    : header_set_real(h, "PSFWSCAL", psf->psf.wing_scale,
-                                      "Width of the wing over the core's", err);
-        code = code ? code
-                    : header_set_real(h, "PSF_X", psf->x,
-                                      "X of the source, 0-based spaxel", err);
-        code = code ? code
-                    : header_set_real(h, "PSF_Y", psf->y,
-                                      "Y of the source, 0-based spaxel", err);
-    }
-    return code;
-}
-
-/* The references and the cube, and what is common to all sources. */
-struct plan {
-    const struct stage_env *env;
-    const struct params *params;
-    const struct ref_extract1d *ref;
-    const struct ref_apcorr *apcorr; /* NULL: none */
-    const struct cube *c;
-};
-
-/* The spectrum of one place on the cube, or of a region. */
-static int extract_one(const struct plan *p, const struct extract_center *at,
-                       const struct aperture *region, double radius_arcsec,
-                       struct spectrum **ret, struct err *err)
+/* A place of its own, by the parameters, or the field; EXTENDED is summed as a whole. */
+static int extract_single(const struct extract_plan *p, struct spectrum **ret,
+                          struct err *err)
 {
     const struct cube *c = p->c;
-    const struct params *params = p->params;
-    const bool point = !region;
-    const bool correct = point && params_bool(params, "apply_apcorr");
-    const bool by_psf =
-        correct && !strcmp(params_string(params, "apcorr_source"), "psf");
-    const bool subtract = params_is_none(params, "subtract_background")
-                              ? p->ref->subtract_background
-                              : params_bool(params, "subtract_background");
-    struct extract_psf psf;
-    struct spectrum *s = NULL;
-    struct extraction x = {
-        .c = c,
-        .ref = p->ref,
-        .region = region,
-        .x = at->x,
-        .y = at->y,
-        .scale = at->spaxel_arcsec,
-        .radius_arcsec = radius_arcsec,
-        .clip = params_real(params, "bkg_sigma_clip"),
-        .covar = params_is_none(params, "ifu_covar_scale")
-                     ? (double)NAN
-                     : params_real(params, "ifu_covar_scale"),
-        .optimal =
-            point && !strcmp(params_string(params, "extraction_type"), "optimal"),
-        .overlap = shared_overlap(c, FIELD_RADIUS_ARCSEC)};
-    const char *apcorr = by_psf || x.optimal ? "PSF" : "NONE";
-    int code = 0;
-    if (point) {
-        const double um = c->wavelength[c->nw / 2];
-        x.overlap = shared_overlap(c, extraction_radii(&x, um).aperture * x.scale);
-        code = plan_radii(p->env, &x, subtract, err);
-    }
-    if (!code && correct && !by_psf && !x.optimal && p->apcorr) {
-        x.apcorr = p->apcorr;
-        apcorr = "REFERENCE";
-    }
-    if (!code && (by_psf || x.optimal)) {
-        code = extract_psf_fit(p->env, c, x.x, x.y, x.scale, &psf, err);
-        x.psf = &psf;
-    }
-    code = code ? code : extraction_run(&x, p->env->par, p->env->cancel, &s, err);
-    code = code ? code : fill_header(&x, at, s, err);
-    code = code || !point ? code : record_method(&x, apcorr, &s->table, err);
-    if (!code) {
-        trim(s);
-        if (s->n == 0) {
-            code = err_set(err, ERR_NODATA, "%s: no plane of the cube has a wavelength",
-                           c->filename);
-        }
-    }
-    if (code) {
-        spectrum_free(s);
-    } else {
-        *ret = s;
-    }
-    return code;
-}
-
-static int extract(const struct plan *p, struct dataset *data, struct err *err)
-{
-    const struct cube *c = p->c;
+    const char *path = params_string(p->params, "region");
+    const double *ellipse;
+    const bool round = params_list(p->params, "ellipse", &ellipse) > 0;
     struct extract_center at;
     struct aperture *region = NULL;
-    struct spectrum *s = NULL;
     int code = 0;
-    if (!strcmp(c->meta.source_type, "POINT")) {
+    if (path) {
+        extract_center_middle(c, &at);
+        code = extract_region_read(c, path, &region, err);
+    } else if (round) {
+        code = extract_center_place(p->env, p->params, c, &at, err);
+        code = code ? code
+                    : extract_region_ellipse(c, at.x, at.y, ellipse[0], ellipse[1],
+                                             ellipse[2], &region, err);
+    } else if (!strcmp(c->meta.source_type, "POINT")) {
         code = extract_center_place(p->env, p->params, c, &at, err);
     } else {
         if (strcmp(c->meta.source_type, "EXTENDED")) {
@@ -303,20 +81,117 @@ static int extract(const struct plan *p, struct dataset *data, struct err *err)
             aperture_whole(region);
         }
     }
-    code = code ? code : extract_one(p, &at, region, 0, &s, err);
+    code = code ? code : extract_one(p, &at, region, 0, ret, err);
+    if (!code && (path || round)) {
+        stage_note(p->env, "summed over %.1f spaxels of %s", region->full,
+                   path ? path_base(path) : "an ellipse");
+        code = header_set_string(&(*ret)->table, "EXTRREGN",
+                                 path ? path_base(path) : "ELLIPSE",
+                                 "Region that was summed", err);
+        if (code) {
+            spectrum_free(*ret);
+        }
+    }
     aperture_free(region);
-    if (!code) {
-        spectrum_free(data->spectrum);
-        data->spectrum = s;
-        stage_progress(p->env, 1.0);
+    return code;
+}
+
+static void warn_of_row(void *user, const char *line)
+{
+    stage_warn(user, "%s; this source is left out", line);
+}
+
+static int name_source(struct spectrum *s, const struct catalog_source *source,
+                       size_t number, struct err *err)
+{
+    struct header *h = &s->table;
+    int code = header_set_int(h, "SOURCEID", (long)number, "Source ID number", err);
+    if (!code && source->name[0]) {
+        code = header_set_string(h, "SRCNAME", source->name, "Source name", err);
+    }
+    code = code ? code
+                : header_set_real(h, "SRCRA", source->ra,
+                                  "Right Ascension of the source", err);
+    code = code ? code
+                : header_set_real(h, "SRCDEC", source->dec, "Declination of the source",
+                                  err);
+    return code
+               ? code
+               : header_set_real(h, "EXTRRAD", s->aperture_arcsec,
+                                 "[arcsec] Radius of aperture, middle wavelength", err);
+}
+
+/* A point source for each row of a catalogue; what lies off the cube is said and left
+ * out. */
+static int extract_catalog(const struct extract_plan *p, const char *path,
+                           struct spectrum **ret, struct err *err)
+{
+    struct catalog_source *sources = NULL;
+    struct spectrum *first = NULL, **last = &first;
+    size_t n = 0;
+    struct stage_env env = *p->env;
+    int code = source_catalog_read(path, warn_of_row, &env, &sources, &n, err);
+    for (size_t i = 0; i < n && !code; i++) {
+        const struct catalog_source *source = &sources[i];
+        struct extract_center at;
+        char what[400];
+        snprintf(what, sizeof what, "%.200s: line %d%s%s", path_base(path),
+                 source->line, source->name[0] ? ": " : "", source->name);
+        code = extract_center_sky(p->c, what, source->ra, source->dec, &at, err);
+        at.how = "CATALOG";
+        code = code ? code : extract_one(p, &at, NULL, source->radius, last, err);
+        if (code == ERR_PARAM) {
+            stage_warn(p->env, "%s; this source is left out", err->message);
+            *err = (struct err){0};
+            code = 0;
+        } else if (!code) {
+            code = name_source(*last, source, i + 1, err);
+            last = &(*last)->next;
+        }
+        stage_progress(p->env, (double)(i + 1) / (double)n);
+    }
+    if (!code && !first) {
+        code = err_set(err, ERR_PARAM,
+                       "%s: none of its sources lies on the cube %s; RA and Dec in "
+                       "degrees are right",
+                       path, p->c->filename);
+    }
+    free(sources);
+    if (code) {
+        spectrum_free(first);
+    } else {
+        *ret = first;
     }
     return code;
+}
+
+static int check_choice(const struct params *params, struct err *err)
+{
+    const double *ellipse;
+    const size_t n = params_list(params, "ellipse", &ellipse);
+    if (n != 0 && (n != 3 || !(ellipse[0] > 0 && ellipse[1] > 0))) {
+        return err_set(err, ERR_PARAM,
+                       "extract_1d.ellipse = %s; two semi-axes (arcsec) and a position "
+                       "angle (degrees east of north) are right",
+                       params_text(params, "ellipse"));
+    }
+    if ((n > 0) + !params_is_none(params, "region") +
+            !params_is_none(params, "source_catalog") >
+        1) {
+        return err_set(err, ERR_PARAM,
+                       "extract_1d: of ellipse, region and source_catalog only one may "
+                       "be given");
+    }
+    return 0;
 }
 
 static int run(const struct stage_env *env, const struct params *params,
                struct dataset *data, struct err *err)
 {
+    const char *catalog = params_string(params, "source_catalog");
+    struct spectrum *s = NULL;
     int code = check_cube(data->cube, err);
+    code = code ? code : check_choice(params, err);
     if (code) {
         return code;
     }
@@ -339,9 +214,15 @@ static int run(const struct stage_env *env, const struct params *params,
                                       &correction, err);
     }
     if (!code) {
-        const struct plan p = {env, params, object, apcorr ? correction : NULL,
-                               data->cube};
-        code = extract(&p, data, err);
+        const struct extract_plan p = {env, params, object, apcorr ? correction : NULL,
+                                       data->cube};
+        code = catalog ? extract_catalog(&p, catalog, &s, err)
+                       : extract_single(&p, &s, err);
+    }
+    if (!code) {
+        spectrum_free(data->spectrum);
+        data->spectrum = s;
+        stage_progress(env, 1.0);
     }
     reference_release(ref);
     reference_release(apcorr);
@@ -357,13 +238,11 @@ static const struct param parameters[] = {
      "Correct a point source for the light outside its aperture", false},
     {"apcorr_source", PARAM_STRING, "reference", 0, 0, "reference|psf", "",
      "By the apcorr reference, if there is one, or by the source's own PSF, fitted in "
-     "the "
-     "cube (not in the peer)",
+     "the cube (not in the peer)",
      false},
     {"extraction_type", PARAM_STRING, "box", 0, 0, "box|optimal", "",
-     "Point source: sum over an aperture, or fit of its PSF within it (optimal is not "
-     "in "
-     "the peer for cubes)",
+     "Point source: sum over an aperture, or fit of its PSF within it (optimal: not "
+     "in the peer for cubes)",
      false},
     {"bkg_sigma_clip", PARAM_REAL, "3.0", 1e-6, 1e6, NULL, "sigma",
      "Clip the background at so many standard deviations", false},
@@ -371,6 +250,20 @@ static const struct param parameters[] = {
      "Centre x,y of the aperture, 0-based; none: the target or ifu_autocen", true},
     {"center_radec", PARAM_LIST, "none", -360, 360, NULL, "deg",
      "Centre RA,Dec of the aperture (not in the peer); none: as center_xy says", true},
+    {"source_catalog", PARAM_STRING, "none", 0, 0, NULL, "file",
+     "Point sources to extract, one spectrum each: ECSV, CSV or columns of RA, Dec "
+     "(deg), "
+     "radius (arcsec; none: the reference's) and name (not in the peer)",
+     true},
+    {"ellipse", PARAM_LIST, "none", -360, 360, NULL, "arcsec, arcsec, deg",
+     "Sum over an ellipse round the centre: semi-axes and position angle east of north "
+     "(not in the peer)",
+     true},
+    {"region", PARAM_STRING, "none", 0, 0, NULL, "file",
+     "Sum over a region: FITS image on the cube's spaxels (not 0: in), or region file "
+     "of "
+     "DS9 (not in the peer)",
+     true},
     {"ifu_autocen", PARAM_BOOL, "false", 0, 0, NULL, "",
      "Centre the aperture on the brightest source of the cube", false},
     {"autocen_check", PARAM_BOOL, "true", 0, 0, NULL, "",
@@ -382,9 +275,8 @@ static const struct param parameters[] = {
     {"ifu_rscale", PARAM_REAL, "none", 0.5, 3.0, NULL, "FWHM",
      "MIRI alone, as in the peer: radius in units of the PSF", true},
     {"ifu_covar_scale", PARAM_REAL, "none", 0, 1e6, NULL, "",
-     "Factor on the errors for the covariance between spaxels; none: the cube's own, "
-     "by "
-     "size of the aperture (the peer's default: 1)",
+     "Factor on the errors for the covariance between spaxels; none: the cube's own "
+     "for the aperture (the peer's default: 1)",
      true},
 };
 

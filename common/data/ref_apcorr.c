@@ -93,8 +93,11 @@ int ref_apcorr_load(const char *path, void **ret_object, size_t *ret_bytes,
     struct asdf_array wavelength = {0}, radius = {0}, factor = {0};
     struct ref_apcorr *r = mem_calloc(1, sizeof *r, err);
     int code = r ? asdf_read(path, &a, err) : ERR_NOMEM;
-    code =
-        code ? code : read_array(a, path, "apcorr_table.wavelength", &wavelength, err);
+    if (code) {
+        free(r);
+        return code;
+    }
+    code = read_array(a, path, "apcorr_table.wavelength", &wavelength, err);
     code = code ? code : read_array(a, path, "apcorr_table.radius", &radius, err);
     code = code ? code : read_array(a, path, "apcorr_table.apcorr", &factor, err);
     if (!code) {
@@ -113,9 +116,7 @@ int ref_apcorr_load(const char *path, void **ret_object, size_t *ret_bytes,
         *ret_object = r;
         r = NULL;
     }
-    if (a) {
-        asdf_free(a);
-    }
+    asdf_free(a);
     free(wavelength.values);
     free(radius.values);
     free(factor.values);

@@ -46,16 +46,17 @@ struct spectrum *spectrum_new(size_t n, struct err *err)
 
 void spectrum_free(struct spectrum *s)
 {
-    if (!s) {
-        return;
+    while (s) {
+        struct spectrum *next = s->next;
+        double **column[N_COLUMNS];
+        columns(s, column);
+        for (int i = 0; i < N_COLUMNS; i++) {
+            free(*column[i]);
+        }
+        free(s->dq);
+        header_done(&s->primary);
+        header_done(&s->table);
+        free(s);
+        s = next;
     }
-    double **column[N_COLUMNS];
-    columns(s, column);
-    for (int i = 0; i < N_COLUMNS; i++) {
-        free(*column[i]);
-    }
-    free(s->dq);
-    header_done(&s->primary);
-    header_done(&s->table);
-    free(s);
 }

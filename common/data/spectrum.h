@@ -26,9 +26,10 @@ struct spectrum {
     struct header primary, table; /* cards for the product, beside those from above */
     struct exposure_meta meta;
     char filename[256];
+    struct spectrum *next; /* of further sources in the same product; owned */
 };
 
 struct spectrum *spectrum_new(size_t n, struct err *err); /* columns zeroed */
-void spectrum_free(struct spectrum *s);
+void spectrum_free(struct spectrum *s); /* and those that follow; NULL is fine */
 
 #endif

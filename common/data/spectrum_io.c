@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "common/base/path.h"
 #include "common/data/fits_io.h"
 #include "common/data/product_asdf.h"
@@ -80,11 +81,11 @@ static int table_header(const struct spectrum *s, struct header *h, struct err *
     return code;
 }
 
-int spectrum_write(const struct spectrum *s, const char *path, const char *filename,
-                   const struct provenance *provenance, struct err *err)
+/* One EXTRACT1D; of several each has its number as EXTVER. */
+static int write_table(const struct spectrum *s, int extver, struct fits_out *f,
+                       struct err *err)
 {
-    struct header primary = {0}, table = {0};
-    struct fits_out *f = NULL;
+    struct header table = {0};
     struct fits_column out[N_COLUMNS] = {0};
     for (size_t i = 0; i < N_COLUMNS; i++) {
         out[i] = (struct fits_column){.name = columns[i].name,
@@ -93,19 +94,35 @@ int spectrum_write(const struct spectrum *s, const char *path, const char *filen
                                       .repeat = 1,
                                       .data = data_of(s, i)};
     }
+    int code = table_header(s, &table, err);
+    if (!code && extver > 0) {
+        code = header_set_int(&table, "EXTVER", extver, "extension value", err);
+    }
+    code =
+        code ? code : fits_out_table(f, "EXTRACT1D", &table, s->n, out, N_COLUMNS, err);
+    header_done(&table);
+    return code;
+}
+
+int spectrum_write(const struct spectrum *s, const char *path, const char *filename,
+                   const struct provenance *provenance, struct err *err)
+{
+    struct header primary = {0};
+    struct fits_out *f = NULL;
+    int extver = s->next ? 1 : 0;
     int code = header_copy(&primary, &s->primary, err);
     code = code ? code
                 : provenance_to_header(provenance, filename, "MultiSpecModel", &primary,
                                        err);
-    code = code ? code : table_header(s, &table, err);
     code = code ? code : fits_out_create(path, &f, err);
     code = code ? code : fits_out_primary(f, &primary, err);
-    code =
-        code ? code : fits_out_table(f, "EXTRACT1D", &table, s->n, out, N_COLUMNS, err);
+    for (const struct spectrum *t = s; t && !code; t = t->next) {
+        code = write_table(t, extver, f, err);
+        extver++;
+    }
     code = code ? code : product_asdf_plain("MultiSpecModel", f, err);
     code = code ? code : provenance_write(provenance, f, err);
     header_done(&primary);
-    header_done(&table);
     if (code) {
         fits_out_discard(f);
         return code;
@@ -139,24 +156,20 @@ static int read_column(struct fits_in *f, int hdu, struct spectrum *s, size_t co
     return code;
 }
 
-int spectrum_read(const char *path, struct spectrum **ret, struct err *err)
+/* The spectrum of one extension. */
+static int read_table(struct fits_in *f, int hdu, const char *path,
+                      struct spectrum **ret, struct err *err)
 {
-    struct fits_in *f = NULL;
-    struct spectrum *s = NULL;
     const char *type = "";
-    int hdu;
-    int code = fits_in_open(path, ERR_INPUT, &f, err);
-    code = code ? code : fits_in_need(f, "EXTRACT1D", &hdu, err);
-    if (!code) {
-        s = spectrum_new(fits_in_hdu(f, hdu)->rows, err);
-        code = s ? 0 : ERR_NOMEM;
+    struct spectrum *s = spectrum_new(fits_in_hdu(f, hdu)->rows, err);
+    if (!s) {
+        return ERR_NOMEM;
     }
-    code = code ? code : fits_in_header(f, 0, &s->primary, err);
+    int code = fits_in_header(f, 0, &s->primary, err);
     code = code ? code : fits_in_header(f, hdu, &s->table, err);
     for (size_t i = 0; !code && i < N_COLUMNS; i++) {
         code = read_column(f, hdu, s, i, err);
     }
-    fits_in_close(f);
     if (code) {
         spectrum_free(s);
         return code;
@@ -170,5 +183,27 @@ int spectrum_read(const char *path, struct spectrum **ret, struct err *err)
     snprintf(s->filename, sizeof s->filename, "%s", path_base(path));
     exposure_glean_meta(&s->primary, &s->table, s->filename, &s->meta);
     *ret = s;
+    return 0;
+}
+
+int spectrum_read(const char *path, struct spectrum **ret, struct err *err)
+{
+    struct fits_in *f = NULL;
+    struct spectrum *first = NULL, **last = &first;
+    int hdu;
+    int code = fits_in_open(path, ERR_INPUT, &f, err);
+    code = code ? code : fits_in_need(f, "EXTRACT1D", &hdu, err);
+    for (int i = code ? 0 : hdu; !code && i < fits_in_count(f); i++) {
+        if (!strcasecmp(fits_in_hdu(f, i)->extname, "EXTRACT1D")) {
+            code = read_table(f, i, path, last, err);
+            last = code ? last : &(*last)->next;
+        }
+    }
+    fits_in_close(f);
+    if (code) {
+        spectrum_free(first);
+        return code;
+    }
+    *ret = first;
     return 0;
 }

@@ -6,7 +6,8 @@
 #include "common/data/spectrum.h"
 
 /*
- * _x1d products: primary, EXTRACT1D, ASDF, IFUD_PROVENANCE.
+ * _x1d products: primary, EXTRACT1D (one for each spectrum of the list), ASDF,
+ * IFUD_PROVENANCE.
  * Thread: any. Test: tests/data/test_products.c
  */
 
@@ -14,7 +15,7 @@
 int spectrum_write(const struct spectrum *s, const char *path, const char *filename,
                    const struct provenance *provenance, struct err *err);
 
-/* Read one back (ours or the peer's). The caller frees with spectrum_free. */
+/* Read one back (ours or the peer's), all its spectra. The caller frees with spectrum_free. */
 int spectrum_read(const char *path, struct spectrum **ret, struct err *err);
 
 #endif
