@@ -56,6 +56,7 @@ void ctl_print_json(const json_t *answer);
 /* ctl_jobs.c: commands that change jobs */
 int ctl_do_move(struct ctl *c, const char *name, int n, char **words);
 int ctl_do_priority(struct ctl *c, const char *name, int n, char **words);
+int ctl_do_proceed(struct ctl *c, const char *name, int n, char **words);
 int ctl_do_service(struct ctl *c, const char *name, int n, char **words);
 /* ctl_look.c: commands that look */
 int ctl_do_status(struct ctl *c, const char *name, int n, char **words);

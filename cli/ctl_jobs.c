@@ -123,3 +123,22 @@ int ctl_do_service(struct ctl *c, const char *name, int n, char **words)
     json_decref(answer);
     return CTL_DONE;
 }
+
+int ctl_do_proceed(struct ctl *c, const char *name, int n, char **words)
+{
+    int status = CTL_DONE;
+    for (int i = 0; i < n && status != CTL_DOWN; i++) { /* the others are still done */
+        struct err err = {0};
+        json_t *answer = NULL, *request = ctl_request(name);
+        put_text(request, "group", words[i]);
+        if (ctl_query(c, request, false, &answer, &err)) {
+            status = ctl_fail(c, &err);
+        } else if (c->json) {
+            ctl_print_json(answer);
+        } else {
+            ctl_print_proceed(stdout, answer);
+        }
+        json_decref(answer);
+    }
+    return status;
+}

@@ -178,9 +178,44 @@ static void print_job(FILE *out, const json_t *job)
     }
 }
 
+/* Its products, each with its members and what they lack. */
+static void print_association(FILE *out, const json_t *o)
+{
+    size_t i, k;
+    const json_t *p, *m, *products = json_object_get(o, "products");
+    ctl_print_safe(out, ctl_text(o, "association"));
+    fprintf(out, "\n%-10s %s, %s association\n", "state", ctl_text(o, "state"),
+            ctl_text(o, "recipe"));
+    print_line(out, "next", ctl_text(o, "why"));
+    json_array_foreach(products, i, p)
+    {
+        print_line(out, "product", ctl_text(p, "product"));
+        if (!json_is_true(json_object_get(p, "live"))) {
+            print_line(out, "", "(another association took its place)");
+        }
+        json_array_foreach(json_object_get(p, "members"), k, m)
+        {
+            fprintf(out, "%-10s   %-10s ", "", ctl_text(m, "role"));
+            ctl_print_safe(out, ctl_text(m, "member"));
+            if (*ctl_text(m, "lacks")) {
+                fprintf(out, " (%s)", ctl_text(m, "lacks"));
+            }
+            fputc('\n', out);
+        }
+    }
+}
+
 void ctl_print_show(FILE *out, const json_t *o)
 {
     const json_t *from = json_object_get(o, "exposure");
+    if (json_object_get(o, "association")) {
+        print_association(out, o);
+        return;
+    }
+    if (!json_object_get(o, "job") && !from) { /* a group without a job */
+        ctl_print_why(out, o);
+        return;
+    }
     if (json_is_string(from)) {
         print_exposure(out, o);
         print_lines(out, json_object_get(o, "jobs"), "jobs", NULL);
@@ -196,8 +231,12 @@ void ctl_print_show(FILE *out, const json_t *o)
 
 void ctl_print_why(FILE *out, const json_t *job)
 {
-    const char *name = ctl_text(job, "job");
-    ctl_print_safe(out, *name ? name : ctl_text(job, "exposure"));
+    static const char *const names[] = {"job", "exposure", "association", "group"};
+    size_t i = 0;
+    while (i < 3 && !*ctl_text(job, names[i])) {
+        i++;
+    }
+    ctl_print_safe(out, ctl_text(job, names[i]));
     fprintf(out, " is %s\n", ctl_text(job, "state"));
     if (*ctl_text(job, "error")) {
         fprintf(out, "  because: ");
@@ -286,6 +325,18 @@ void ctl_print_service(FILE *out, const char *command, const json_t *answer)
     } else {
         fprintf(out, changed ? "jobs start again\n" : "it was not draining\n");
     }
+}
+
+void ctl_print_proceed(FILE *out, const json_t *answer)
+{
+    const char *spec3 = ctl_text(answer, "waits_for");
+    const char *spec2 = ctl_text(answer, "members_wait");
+    ctl_print_safe(out, ctl_text(answer, "group"));
+    fprintf(out, " goes on without: ");
+    ctl_print_safe(out, spec3);
+    fprintf(out, *spec3 && *spec2 ? "; " : "");
+    ctl_print_safe(out, spec2);
+    fprintf(out, *spec3 || *spec2 ? "\n" : "what may still come\n");
 }
 
 void ctl_print_care(FILE *out, const json_t *answer)

@@ -20,6 +20,7 @@ void ctl_print_events(FILE *out, const json_t *events);              /* the arra
 /* What a command changed; what drain, resume and rescan did; what the queue's care says. */
 void ctl_print_moves(FILE *out, const json_t *answer);
 void ctl_print_service(FILE *out, const char *command, const json_t *answer);
+void ctl_print_proceed(FILE *out, const json_t *answer);
 void ctl_print_care(FILE *out, const json_t *answer);
 
 /* Seconds as "4.2 s", "3 min 5 s", "2 h 10 min", "5 d 3 h". */

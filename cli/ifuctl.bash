@@ -39,6 +39,9 @@ _ifuctl() {
     '') _ifud_words "$word" < <("$program" --help 2>/dev/null | sed -n '/^COMMANDS/,/^$/s/^  \([a-z]*\).*/\1/p') ;;
     show | why | events | retry | hold | release | cancel | quarantine | priority)
         _ifud_words "$word" < <("$program" "${place[@]}" list --names --limit 500 2>/dev/null) ;;
+    proceed)
+        _ifud_words "$word" < <("$program" "${place[@]}" status --json 2>/dev/null |
+            sed -n '/"waiting": \[/,/^  \]/s/^ *"group": "\(.*\)",*$/\1/p') ;;
     queue)
         if [ "$last" = queue ]; then
             _ifud_words "$word" < <(printf '%s\n' check backup prune)

@@ -16,7 +16,7 @@ static const char usage[] = "usage: ifuctl COMMAND [ARGUMENT]... [OPTION]...\n";
 const struct ctl_command ctl_commands[] = {
     {"status", "", "how things stand, and what needs attention", 0, 0, ctl_do_status},
     {"list", "", "jobs, the newest first", 0, 0, ctl_do_list},
-    {"show", "JOB|FILE", "a job or an exposure with all that happened to it", 1, 1,
+    {"show", "JOB|FILE", "a job, an exposure or an association with its history", 1, 1,
      ctl_do_show},
     {"why", "JOB", "what a job waits for, and what to do about it", 1, 1, ctl_do_why},
     {"events", "[JOB]", "the last changes of state, the newest last", 0, 1,
@@ -34,6 +34,8 @@ const struct ctl_command ctl_commands[] = {
     {"quarantine", "JOB...", "put jobs aside as dangerous", 0, -1, ctl_do_move},
     {"priority", "JOB... N", "which go first: -10 to 10, usually 0", 0, -1,
      ctl_do_priority},
+    {"proceed", "GROUP...", "combine groups without what they still wait for", 1, -1,
+     ctl_do_proceed},
     {"drain", "", "start nothing new, also after a restart", 0, 0, ctl_do_service},
     {"resume", "", "end draining", 0, 0, ctl_do_service},
     {"rescan", "", "list the inbox and the references now", 0, 0, ctl_do_service},

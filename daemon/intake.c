@@ -8,6 +8,7 @@
 #include "common/base/path.h"
 #include "daemon/messages.h"
 #include "daemon/plan.h"
+#include "daemon/queue_associations.h"
 #include "daemon/reserve.h"
 #include "daemon/rules.h"
 #include "daemon/service_state.h"
@@ -208,6 +209,26 @@ struct taken { /* what became of one stored file */
     struct err err;
 };
 
+/* The association, or that it came again. */
+static int record_association(struct service *s, const struct spool_result *r,
+                              struct taken *ret, struct err *err)
+{
+    struct queue_file file = {
+        .name = r->name, .seen_at = r->seen_at, .settling_at = r->settling_at};
+    int64_t id = 0;
+    int code = queue_find_association(s->queue, r->exposure.sha256, &id, err);
+    ret->fate = id ? FATE_KNOWN : FATE_NEW;
+    ret->forget = false;
+    if (code) {
+        return code;
+    }
+    return id ? queue_note_file(s->queue, 0, &file, "duplicate",
+                                "an association with these bytes came before",
+                                service_now(), err)
+              : queue_add_association(s->queue, &r->association, r->exposure.sha256,
+                                      r->text, &file, service_now(), &id, err);
+}
+
 /* The exposure, or that it came again, and the jobs that follow. */
 static int record_one(struct service *s, const struct spool_result *r,
                       struct taken *ret, struct err *err)
@@ -252,12 +273,15 @@ static int record_batch(struct service *s, const struct spool_result *const *res
         return code;
     }
     for (size_t i = 0; i < n && !code; i++) {
-        if (results[i]->outcome != SPOOL_STORED) {
+        bool is_association = results[i]->outcome == SPOOL_READ;
+        if (results[i]->outcome != SPOOL_STORED && !is_association) {
             continue;
         }
         struct err *own = &taken[i].err;
         int one = queue_enter(s->queue, own);
-        one = one ? one : record_one(s, results[i], &taken[i], own);
+        one = one              ? one
+              : is_association ? record_association(s, results[i], &taken[i], own)
+                               : record_one(s, results[i], &taken[i], own);
         one = queue_leave(s->queue, one, own);
         if (one) {
             taken[i].fate = FATE_FAILED;
@@ -286,18 +310,24 @@ static double retry_seconds(const struct service *s)
     return wait < RETRY_INTAKE_SECONDS ? wait : RETRY_INTAKE_SECONDS;
 }
 
+static void tell_taken(const struct spool_result *r, bool is_new)
+{
+    bool is_association = r->outcome == SPOOL_READ;
+    log_event(
+        LOG_LEVEL_INFO,
+        message_id(is_new ? MESSAGE_EXPOSURE_ACCEPTED : MESSAGE_EXPOSURE_DUPLICATE),
+        &(struct log_fields){.exposure = r->shown}, "%s %s %s (%s, %.12s)",
+        is_association ? "association" : "exposure", r->shown,
+        is_new ? "accepted" : "came again",
+        is_association ? r->association.recipe : r->exposure.role, r->exposure.sha256);
+}
+
 /* Its row is committed: the name goes. */
 static void clear(struct service *s, const struct spool_result *r,
                   const struct taken *taken)
 {
     struct err err = {0};
-    bool is_new = taken->fate == FATE_NEW;
-    log_event(
-        LOG_LEVEL_INFO,
-        message_id(is_new ? MESSAGE_EXPOSURE_ACCEPTED : MESSAGE_EXPOSURE_DUPLICATE),
-        &(struct log_fields){.exposure = r->exposure.name},
-        "exposure %s %s (%s, %.12s)", r->exposure.name,
-        is_new ? "accepted" : "came again", r->exposure.role, r->exposure.sha256);
+    tell_taken(r, taken->fate == FATE_NEW);
     if (taken->forget &&
         spool_forget(s->spool, r->exposure.sha256, r->exposure.name, &err)) {
         service_trouble(s, "%s, trying again", err.message);
@@ -320,6 +350,7 @@ static void finish_one(struct service *s, const struct spool_result *r,
 {
     switch (r->outcome) {
     case SPOOL_STORED:
+    case SPOOL_READ:
         if (taken->fate != FATE_FAILED) {
             clear(s, r, taken);
             return;

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "daemon/messages.h"
 #include "daemon/planner_companions.h"
+#include "daemon/queue_associations.h"
 #include "daemon/queue_find.h"
 
 #define BATCH 64 /* groups that share a commit */
@@ -52,8 +53,10 @@ static int add_spec3(struct queue *q, const char *group, const char *program,
 static int set_companions(struct queue *q, const struct plan_step *step, double now,
                           struct err *err)
 {
-    return queue_set_companions(q, step->job, step->companions, step->n_companions, now,
-                                err);
+    int code = queue_set_product_name(q, step->job, step->product, err);
+    return code ? code
+                : queue_set_companions(q, step->job, step->companions,
+                                       step->n_companions, now, err);
 }
 
 /* group, program: of PLAN_ADD_SPEC3 */
@@ -88,6 +91,10 @@ static int apply(struct queue *q, const char *group, const char *program,
     case PLAN_AGAIN:
         code = queue_move(q, step->job, JOB_SUPERSEDED, &change, now, err);
         code = code ? code : add_spec2(q, step->exposure, now, err);
+        break;
+    case PLAN_HOLD:
+        change.error = err_name(ERR_INPUT);
+        code = queue_move(q, step->job, JOB_HELD, &change, now, err);
         break;
     case PLAN_SUPERSEDE:
         code = queue_move(q, step->job, JOB_SUPERSEDED, &change, now, err);
@@ -183,7 +190,12 @@ static int keep_plan(struct queue *q, const struct queue_group *g,
                   "group %s: not used: %s; background_policy = nearest would", g->name,
                   plan->offer);
     }
-    return code ? code : queue_group_planned(q, g->name, plan, err);
+    code = code ? code : queue_group_planned(q, g->name, plan, err);
+    if (!code && g->proceed_at > 0 && !*plan->waits_for && !*plan->members_wait) {
+        bool known; /* it has done its part */
+        code = queue_proceed(q, g->name, 0, &known, err);
+    }
+    return code;
 }
 
 static int plan_group(struct queue *q, const char *group,

@@ -9,6 +9,7 @@
 #include "common/base/path.h"
 #include "daemon/planner_choice.h"
 #include "daemon/planner_companions.h"
+#include "daemon/planner_tally.h"
 
 static void copy(char *to, size_t size, const char *from)
 {
@@ -115,7 +116,7 @@ void planner_base(const struct queue_member *members, size_t n,
     if (newest && planner_is_reduced(newest) && newest->state == JOB_NEW) {
         step(ret, PLAN_ADD_SPEC2, newest->exposure, 0, "");
     } else if (newest && newest->state == JOB_WAITING && !runs &&
-               !planner_wants_companions(rules)) {
+               !planner_wants_companions(rules) && !newest->named) {
         step(ret, PLAN_QUEUE, 0, newest->job, "its exposure is there");
     }
 }
@@ -128,14 +129,7 @@ static bool counts(const struct queue_member *m)
     return m->science && !m->superseded;
 }
 
-/* Whole items, as many as there is room for; of the others the number. */
-struct list {
-    char text[150];
-    int n, left_out;
-};
-
-__attribute__((format(printf, 2, 3))) static void say(struct list *l, const char *fmt,
-                                                      ...)
+void tally_say(struct tally_list *l, const char *fmt, ...)
 {
     char item[sizeof l->text];
     size_t at = strlen(l->text);
@@ -151,19 +145,6 @@ __attribute__((format(printf, 2, 3))) static void say(struct list *l, const char
     }
 }
 
-/* What is known about a group before its spec3 is looked at. */
-struct tally {
-    const struct queue_member **members; /* those that count, by visit and dither */
-    size_t n;
-    int64_t *done; /* spec2 jobs that are done, in the order of their base names */
-    size_t n_done;
-    bool news;                       /* one of them is not read by the newest spec3 */
-    struct queue_companion *spectra; /* of backgrounds, for the spec3 */
-    size_t n_spectra;
-    double last; /* when anything happened */
-    struct list pending, missing, failed;
-};
-
 static int by_visit(const void *a, const void *b)
 {
     const struct queue_member *x = *(const struct queue_member *const *)a;
@@ -176,7 +157,7 @@ static int by_visit(const void *a, const void *b)
 
 /* Dithers and detectors that one visit lacks; its members stand in order. */
 static void say_missing(const struct queue_group *g, const struct queue_member **m,
-                        size_t n, bool several_visits, struct list *l)
+                        size_t n, bool several_visits, struct tally_list *l)
 {
     static const char *const detectors[] = {"NRS1", "NRS2"};
     int total = 0;
@@ -200,8 +181,9 @@ static void say_missing(const struct queue_group *g, const struct queue_member *
             }
         }
         if (*lacks) {
-            say(l, "dither %d %s%s%s", number, lacks,
-                several_visits ? " of visit " : "", several_visits ? m[0]->visit : "");
+            tally_say(l, "dither %d %s%s%s", number, lacks,
+                      several_visits ? " of visit " : "",
+                      several_visits ? m[0]->visit : "");
         }
     }
 }
@@ -216,11 +198,11 @@ static void tally_member(const struct queue_member *m, struct tally *t)
         t->done[t->n_done++] = m->job;
         t->news |= !m->read;
     } else if (job_state_is_final(m->state)) {
-        say(&t->failed, "dither %d %s (its spec2 is %s)", m->pattern_number,
-            m->detector, job_state_name(m->state));
+        tally_say(&t->failed, "dither %d %s (its spec2 is %s)", m->pattern_number,
+                  m->detector, job_state_name(m->state));
     } else {
-        say(&t->pending, "dither %d %s (to be reduced)", m->pattern_number,
-            m->detector);
+        tally_say(&t->pending, "dither %d %s (to be reduced)", m->pattern_number,
+                  m->detector);
     }
 }
 
@@ -231,7 +213,10 @@ static void tally(const struct queue_group *g, const struct plan_rules *rules,
         const struct queue_member *m = &g->members[i];
         if (counts(m)) {
             t->members[t->n++] = m;
-            tally_member(m, t);
+            if (!m->claimed) { /* else an association's group combines it */
+                t->n_own++;
+                tally_member(m, t);
+            }
         }
     }
     size_t pending;
@@ -239,7 +224,7 @@ static void tally(const struct queue_group *g, const struct plan_rules *rules,
     planner_spectra(g, rules, t->spectra, &t->n_spectra, &pending, &news);
     t->news |= news && t->n_done;
     if (pending) {
-        say(&t->pending, "background (to be reduced)");
+        tally_say(&t->pending, "background (to be reduced)");
     }
     qsort(t->members, t->n, sizeof *t->members, by_visit);
     bool several = t->n && strcmp(t->members[0]->visit, t->members[t->n - 1]->visit);
@@ -251,12 +236,13 @@ static void tally(const struct queue_group *g, const struct plan_rules *rules,
     }
 }
 
-static void say_waits(const struct tally *t, struct plan_step *ret)
+static void say_waits(const struct queue_group *g, const struct tally *t,
+                      struct plan_step *ret)
 {
-    const struct list *parts[] = {&t->missing, &t->pending, &t->failed};
+    const struct tally_list *parts[] = {&t->missing, &t->pending, &t->failed};
     size_t at = 0;
     for (int i = 0; i < 3; i++) { /* 3 * 170 bytes: there is room for all */
-        const struct list *l = parts[i];
+        const struct tally_list *l = parts[i];
         char more[20] = "";
         if (l->left_out) {
             snprintf(more, sizeof more, " and %d more", l->left_out);
@@ -266,9 +252,30 @@ static void say_waits(const struct tally *t, struct plan_step *ret)
                                    at ? ", " : "", l->text, more);
         }
     }
-    if (!t->pending.n && t->n_done) {
+    if (!t->pending.n && t->n_done && !g->n_named) {
         ret->quiet_since = t->last;
     }
+}
+
+/* They cannot be combined: the newest job is held, and none is made beside it. */
+static void refuse(const struct queue_job *newest, const struct tally *t,
+                   struct plan_step *ret)
+{
+    if (!newest ||
+        (t->news && (newest->state == JOB_DONE || newest->state == JOB_QUEUED ||
+                     newest->state == JOB_DEFERRED))) {
+        step(ret, PLAN_ADD_SPEC3, 0, 0, "");
+    } else if (newest->state == JOB_WAITING) {
+        step(ret, PLAN_HOLD, 0, newest->id, t->refused);
+    }
+}
+
+static const char *reason(const struct queue_group *g, bool complete, bool quiet)
+{
+    return complete && g->n_named ? "all that its association names is done"
+           : complete             ? "all dithers and detectors are done"
+           : quiet                ? "quiet for the configured time"
+                                  : "an operator lets it go without what is missing";
 }
 
 static void next_for_group(const struct queue_group *g, double now, double quiet,
@@ -285,10 +292,17 @@ static void next_for_group(const struct queue_group *g, double now, double quiet
             return;
         }
     }
-    if (!t->n) {
+    if (!t->n_own) {
         if (newest && newest->state == JOB_WAITING) {
-            step(ret, PLAN_SUPERSEDE, 0, newest->id, "no exposure is left");
+            step(ret, PLAN_SUPERSEDE, 0, newest->id,
+                 t->n ? "associations combine its exposures" : "no exposure is left");
+        } else {
+            say_waits(g, t, ret);
         }
+        return;
+    }
+    if (*t->refused) {
+        refuse(newest, t, ret);
         return;
     }
     if (!newest || (newest->state != JOB_WAITING && newest->state != JOB_RUNNING &&
@@ -301,10 +315,9 @@ static void next_for_group(const struct queue_group *g, double now, double quiet
     }
     bool settled = !t->pending.n && t->n_done > 0;
     bool complete = settled && !t->missing.n && !t->failed.n;
-    if (complete || (settled && now - t->last >= quiet)) {
-        step(ret, PLAN_QUEUE, 0, newest->id,
-             complete ? "all dithers and detectors are done"
-                      : "quiet for the configured time");
+    bool is_quiet = !g->n_named && now - t->last >= quiet;
+    if (complete || (settled && (is_quiet || g->proceed_at > 0))) {
+        step(ret, PLAN_QUEUE, 0, newest->id, reason(g, complete, is_quiet));
         ret->inputs = t->done;
         ret->n_inputs = t->n_done;
         ret->companions = t->spectra;
@@ -313,7 +326,7 @@ static void next_for_group(const struct queue_group *g, double now, double quiet
         t->spectra = NULL;
         return;
     }
-    say_waits(t, ret);
+    say_waits(g, t, ret);
 }
 
 int planner_group(const struct queue_group *g, const struct plan_rules *rules,
@@ -322,11 +335,16 @@ int planner_group(const struct queue_group *g, const struct plan_rules *rules,
     *ret = (struct plan_step){0};
     struct tally *t = mem_calloc(1, sizeof *t, err);
     int code = ERR_NOMEM;
-    if (t && (t->members = mem_calloc(g->n_members + 1, sizeof(void *), err)) &&
-        (t->done = mem_calloc(g->n_members + 1, sizeof *t->done, err)) &&
-        (t->spectra = mem_calloc(g->n_neighbours + 1, sizeof *t->spectra, err))) {
+    size_t n = g->n_members + g->n_named + 1;
+    if (t && (t->members = mem_calloc(n, sizeof(void *), err)) &&
+        (t->done = mem_calloc(n, sizeof *t->done, err)) &&
+        (t->spectra = mem_calloc(g->n_neighbours + n, sizeof *t->spectra, err))) {
         code = 0;
-        tally(g, rules, t);
+        if (g->n_named) {
+            planner_tally_association(g, t);
+        } else {
+            tally(g, rules, t);
+        }
         next_for_group(g, now, rules->quiet_seconds, t, ret);
     }
     if (t) {

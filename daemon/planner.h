@@ -15,7 +15,8 @@
  * (program, observation, target, disperser, filter) once every dither 1..NUMDTHPT has been
  * reduced on every detector that the disperser reaches, in every visit seen so far, or
  * once the group has been quiet for the configured time. An exposure that is reduced
- * after that gives a new version, which supersedes the old. Leakage exposures are kept,
+ * after that gives a new version, which supersedes the old. Where an association names
+ * the members, it alone decides (planner_association.h). Leakage exposures are kept,
  * not reduced. What a spec2 reads beside its exposure: planner_companions.h.
  * Thread: any. Test: tests/daemon/test_planner.c
  */
@@ -47,7 +48,8 @@ enum plan_verb {
     PLAN_QUEUE,              /* .job, with .companions; .inputs if it is a spec3 */
     PLAN_SUPERSEDE,          /* .job */
     PLAN_SET_COMPANIONS,     /* .job, with .companions; it stays as it is */
-    PLAN_AGAIN               /* .job is superseded, .exposure gets the next version */
+    PLAN_AGAIN,              /* .job is superseded, .exposure gets the next version */
+    PLAN_HOLD                /* .job waits and can never go: .why */
 };
 
 struct plan_step {
@@ -57,6 +59,7 @@ struct plan_step {
     size_t n_inputs;
     struct queue_companion *companions;
     size_t n_companions;
+    char product[QUEUE_NAME]; /* with companions: name of the products; "": the base */
     char why[512]; /* for the event; PLAN_NOTHING: what the group waits for, or "" */
     double quiet_since; /* PLAN_NOTHING: quietness since then will release it, or 0 */
     double look_at;     /* PLAN_NOTHING of a spec2: when it may go, or 0 */

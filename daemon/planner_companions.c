@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "daemon/planner_association.h"
 #include "daemon/planner_choice.h"
 
 bool planner_wants_companions(const struct plan_rules *rules)
@@ -184,7 +185,7 @@ static bool may_go(const struct queue_group *g, const struct queue_member *m,
     if (*missing) {
         due = fmax(due, last + rules->quiet_seconds);
     }
-    if (now >= due || !planner_wants_companions(rules) ||
+    if (now >= due || g->proceed_at > 0 || !planner_wants_companions(rules) ||
         (rules->wait_seconds <= 0 && rules->quiet_seconds <= 0)) {
         return true;
     }
@@ -216,6 +217,9 @@ int planner_spec2(const struct queue_group *g, const struct queue_member *m,
 {
     struct companions c;
     size_t n;
+    if (m->named) {
+        return planner_named_spec2(g, m, ret, err);
+    }
     *ret = (struct plan_step){.exposure = m->exposure, .job = m->job};
     if (!m->live || !m->job || m->state == JOB_RUNNING || m->state == JOB_SUPERSEDED) {
         return 0;
@@ -261,7 +265,7 @@ void planner_offer(const struct queue_group *g, const struct plan_rules *rules,
     for (size_t i = 0; i < g->n_members; i++) {
         const struct queue_member *m = &g->members[i];
         struct choice c;
-        if (!m->live || !m->science) {
+        if (!m->live || !m->science || m->named) {
             continue;
         }
         planner_choose_backgrounds(g, m, rules, &c);
@@ -296,7 +300,7 @@ void planner_spectra(const struct queue_group *g, const struct plan_rules *rules
             continue;
         }
         planner_choose_backgrounds(g, m, rules, &c);
-        if (c.nods.n) { /* never twice */
+        if (c.nods.n || planner_names_background(g, m)) { /* never twice */
             *ret_n = *ret_pending = 0;
             *ret_news = false;
             return;

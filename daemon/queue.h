@@ -66,8 +66,9 @@ struct queue_job {
     int priority;       /* -10..10 */
     int crashes;        /* of its own process, since it was done or retried */
     int64_t estimate_bytes, peak_bytes; /* memory; 0: not known */
-    double queued_at; /* when it last joined the queue; s since 1970 */
-    char wish[16];    /* running: where it goes at its end: "", "held", ... */
+    double queued_at;         /* when it last joined the queue; s since 1970 */
+    char wish[16];            /* running: where it goes at its end: "", "held", ... */
+    char product[QUEUE_NAME]; /* spec2: name of its products; "": base */
 };
 
 /* One exposure or job that a job reads. */
@@ -264,6 +265,20 @@ struct queue_member {
     double accepted_at, changed_at; /* of the exposure; of the job */
     double companions_at; /* when those of the job were last chosen; 0: never */
     double expstart, xtilt, ytilt, ra, dec; /* as in queue_exposure */
+    bool claimed;             /* a spec3 association names it: that group combines it */
+    bool named;               /* a spec2 association says what its job reads */
+    char product[QUEUE_NAME]; /* as in queue_job */
+};
+/* A member that an association names (queue_associations.h). */
+struct queue_named {
+    struct queue_member here; /* its exposure and job; exposure 0: it has not come */
+    char expname[QUEUE_NAME], role[16]; /* as the file says */
+    char file[QUEUE_NAME];              /* of the association ... */
+    double at;                          /* ... and when that was accepted */
+    int64_t position;                   /* in the file, from 1 */
+    int64_t of;               /* spec2: the exposure that is reduced; 0: of the spec3 */
+    char product[QUEUE_NAME]; /* its name; "": that of the exposure */
+    char grating[12], filter[12], program[16]; /* of the exposure that is here */
 };
 /* An accepted exposure that jobs of a group may read beside their own: leakage and
  * background of its program, blank sky of any, through the same disperser and filter. */
@@ -294,6 +309,12 @@ struct queue_group {
     size_t n_companions;
     struct queue_job *spec3;
     size_t n_spec3;
+    struct queue_named *named; /* by a spec3 association of this name, in its order */
+    size_t n_named;            /* 0: the headers decide */
+    size_t n_dropped;          /* read by the newest spec3, and not named any more */
+    struct queue_named *taken; /* by spec2 associations, exposure by exposure (.of) */
+    size_t n_taken;
+    double proceed_at; /* an operator let it go on without what is missing; 0: no */
 };
 int queue_load_group(struct queue *q, const char *group, struct queue_group *ret,
                      struct err *err);
@@ -344,6 +365,9 @@ int queue_set_companions(struct queue *q, int64_t job,
                          struct err *err);
 int queue_companions(struct queue *q, int64_t job, struct queue_companion **ret,
                      size_t *ret_n, struct err *err);
+/* The name of a spec2's products; "": that of its exposure. */
+int queue_set_product_name(struct queue *q, int64_t job, const char *name,
+                           struct err *err);
 
 struct queue_counts {
     long jobs[JOB_STATES];

@@ -50,6 +50,22 @@ static const char *const invariants[] = {
     "SELECT 'group ' || grp || ' is not known' FROM (SELECT DISTINCT grp FROM exposure)"
     " WHERE grp NOT IN (SELECT name FROM grp) LIMIT " SHOWN,
 
+    "SELECT 'association ' || a.name || ' is ' || a.state || ' and has ' || n ||"
+    " ' live products' FROM (SELECT a.name, a.state, (SELECT count(*) FROM"
+    " association_product p WHERE p.association = a.id AND p.live = 1) AS n"
+    " FROM association a) a WHERE a.state NOT IN ('accepted', 'superseded')"
+    " OR (a.state = 'accepted') <> (n > 0) LIMIT " SHOWN,
+
+    "SELECT 'product ' || p.name || ' of an association has ' || n || ' science"
+    " members' FROM (SELECT p.name, p.recipe, (SELECT count(*) FROM association_member "
+    "m"
+    " WHERE m.product = p.id AND m.role = 'science') AS n FROM association_product p) p"
+    " WHERE n = 0 OR (n <> 1 AND recipe = 'spec2') LIMIT " SHOWN,
+
+    "SELECT 'group ' || p.name || ' of an association is not known' FROM"
+    " association_product p WHERE p.live = 1 AND p.recipe = 'spec3'"
+    " AND p.name NOT IN (SELECT name FROM grp) LIMIT " SHOWN,
+
     "WITH seen AS (SELECT 'job.' || state AS what, count(*) AS n FROM job"
     " GROUP BY state UNION ALL SELECT 'exposure.' || state || '.' || role, count(*)"
     " FROM exposure GROUP BY state, role UNION ALL SELECT 'group.without_imprint',"

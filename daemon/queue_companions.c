@@ -33,6 +33,15 @@ int queue_set_companions(struct queue *q, int64_t job,
     return sql_leave(q, code, err);
 }
 
+int queue_set_product_name(struct queue *q, int64_t job, const char *name,
+                           struct err *err)
+{
+    sqlite3_stmt *st;
+    int code = sql_prepare(q, &st, err, "UPDATE job SET product = ? WHERE id = ?", "si",
+                           name, job);
+    return code ? code : sql_finish(q, st, err);
+}
+
 static void read_companion(sqlite3_stmt *st, void *row)
 {
     struct queue_companion *c = row;

@@ -1,3 +1,4 @@
+#include "daemon/queue_associations.h"
 #include "daemon/queue_sql.h"
 
 #include <stdio.h>
@@ -7,18 +8,13 @@
 /* ---- members ---- */
 
 #define MEMBERS(NEWEST)                                                                \
-    "SELECT e.id, e.state, e.role, e.visit, e.detector, e.pattern_number,"             \
-    " e.pattern_total, e.accepted_at, j.id, j.state, j.changed_at, j.companions_at,"   \
-    " e.pattern_type, e.aid, e.expstart, e.xtilt, e.ytilt, e.ra, e.dec,"               \
-    " CASE j.state WHEN 'waiting' THEN EXISTS (SELECT 1 FROM job o WHERE"              \
-    " o.recipe = 'spec2' AND o.base = j.base AND o.program = j.program"                \
-    " AND o.state = 'running') ELSE 0 END," NEWEST                                     \
-    " FROM exposure e LEFT JOIN job j ON j.exposure = e.id AND j.state <> "            \
-    "'superseded'"
+    "SELECT " QUEUE_MEMBER_COLUMNS(                                                    \
+        NEWEST) " FROM exposure e LEFT JOIN job j ON j.exposure = e.id AND"            \
+                " j.state <> 'superseded'"
 /* what is superseded with all its work plays no part any more */
 #define PLAYS_A_PART " AND (e.state = 'accepted' OR j.id IS NOT NULL)"
 
-static void read_member(sqlite3_stmt *st, void *row)
+void queue_read_member(sqlite3_stmt *st, void *row)
 {
     struct queue_member *m = row;
     const char *state = (const char *)sqlite3_column_text(st, 1);
@@ -47,6 +43,9 @@ static void read_member(sqlite3_stmt *st, void *row)
     m->dec = sqlite3_column_double(st, 18);
     m->older_runs = sqlite3_column_int(st, 19) != 0;
     m->read = sqlite3_column_int(st, 20) != 0;
+    m->claimed = sqlite3_column_int(st, 21) != 0;
+    m->named = sqlite3_column_int(st, 22) != 0;
+    sql_text(st, 23, m->product, sizeof m->product);
 }
 
 int queue_load_base(struct queue *q, const char *base, const char *program,
@@ -58,7 +57,8 @@ int queue_load_base(struct queue *q, const char *base, const char *program,
                     MEMBERS(" 0") " WHERE e.base = ? AND e.program = ?" PLAYS_A_PART
                                   " ORDER BY e.id",
                     "ss", base, program);
-    return code ? code : sql_rows(q, st, sizeof **ret, read_member, ret, ret_n, err);
+    return code ? code
+                : sql_rows(q, st, sizeof **ret, queue_read_member, ret, ret_n, err);
 }
 
 /* ---- groups ---- */
@@ -116,9 +116,10 @@ int queue_load_group(struct queue *q, const char *group, struct queue_group *ret
                                                                        "e.base, e.id",
                   "is", newest, group);
     code = code ? code
-                : sql_rows(q, st, sizeof *g.members, read_member, &g.members,
+                : sql_rows(q, st, sizeof *g.members, queue_read_member, &g.members,
                            &g.n_members, err);
     code = code ? code : queue_load_neighbours(q, &g, newest, err);
+    code = code ? code : queue_load_named(q, &g, newest, err);
     if (code) {
         queue_group_done(&g);
     } else {
@@ -133,6 +134,8 @@ void queue_group_done(struct queue_group *g)
     free(g->spec3);
     free(g->neighbours);
     free(g->companions);
+    free(g->named);
+    free(g->taken);
     *g = (struct queue_group){0};
 }
 

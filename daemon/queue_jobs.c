@@ -34,6 +34,7 @@ void queue_read_job(sqlite3_stmt *st, void *row)
     j->peak_bytes = sqlite3_column_int64(st, 20);
     j->queued_at = sqlite3_column_double(st, 21);
     sql_text(st, 22, j->wish, sizeof j->wish);
+    sql_text(st, 23, j->product, sizeof j->product);
 }
 
 /* The first row of a statement, or a row of id 0. Gives it back. */

@@ -1,3 +1,4 @@
+#include "daemon/queue_associations.h"
 #include "daemon/queue_sql.h"
 
 #include <stdio.h>
@@ -168,6 +169,11 @@ int queue_prune(struct queue *q, const struct queue_prune_rules *rules, bool dry
     }
     if (!code && (rules->superseded_before > 0 || rules->exposures_before > 0)) {
         code = prune_exposures(q, rules, dry_run, limit, now, ret, err);
+    }
+    size_t n = 0;
+    if (!code && rules->superseded_before > 0 && !dry_run) {
+        code = queue_prune_associations(q, rules->superseded_before, limit, &n, err);
+        ret->more |= n == limit;
     }
     if (!code && rules->events_before > 0) {
         code = prune_events(q, rules->events_before, dry_run, limit, ret, err);

@@ -28,7 +28,7 @@ struct queue {
     } cache[SQL_CACHE];
 };
 
-#define QUEUE_SCHEMA 3 /* PRAGMA user_version; queue_migrate.c */
+#define QUEUE_SCHEMA 4 /* PRAGMA user_version; queue_migrate.c */
 
 /* The error of the connection. A full disk, a failing one, or a lack of memory may pass;
  * what SQLite refuses for other reasons is a bug here. */
@@ -61,11 +61,12 @@ int sql_leave(struct queue *q, int code, struct err *err);
 /* ---- shared by the files of the queue ---- */
 
 int queue_migrate(struct queue *q, int from, struct err *err); /* queue_migrate.c */
-void queue_read_job(sqlite3_stmt *st, void *row);              /* queue_jobs.c */
+extern const char queue_to_4[];                   /* queue_migrate_associations.c */
+void queue_read_job(sqlite3_stmt *st, void *row); /* queue_jobs.c */
 #define QUEUE_JOB_COLUMNS                                                              \
     "id, name, recipe, base, grp, program, version, state, attempt, failures,"         \
     " created_at, changed_at, not_before, stage, error, message, exposure, priority,"  \
-    " crashes, estimate_bytes, peak_bytes, queued_at, wish"
+    " crashes, estimate_bytes, peak_bytes, queued_at, wish, product"
 void queue_read_exposure(sqlite3_stmt *st, void *row); /* queue_exposures.c */
 #define QUEUE_EXPOSURE_COLUMNS                                                         \
     "id, sha256, name, base, state, role, grp, program, observation, visit, target,"   \
@@ -77,6 +78,23 @@ void queue_read_event(sqlite3_stmt *st, void *row); /* queue_events.c */
     "SELECT v.id AS id, v.at, v.file, e.name, j.name, v.from_state, v.to_state,"       \
     " v.message FROM event v LEFT JOIN exposure e ON e.id = v.exposure"                \
     " LEFT JOIN job j ON j.id = v.job WHERE "
+
+/* One member: exposure e with its job j. NEWEST: does the group's newest spec3 read it? */
+void queue_read_member(sqlite3_stmt *st, void *row); /* queue_groups.c */
+#define QUEUE_MEMBER_WIDTH 24
+#define QUEUE_MEMBER_COLUMNS(NEWEST)                                                   \
+    "e.id, e.state, e.role, e.visit, e.detector, e.pattern_number,"                    \
+    " e.pattern_total, e.accepted_at, j.id, j.state, j.changed_at, j.companions_at,"   \
+    " e.pattern_type, e.aid, e.expstart, e.xtilt, e.ytilt, e.ra, e.dec,"               \
+    " CASE j.state WHEN 'waiting' THEN EXISTS (SELECT 1 FROM job o WHERE"              \
+    " o.recipe = 'spec2' AND o.base = j.base AND o.program = j.program"                \
+    " AND o.state = 'running') ELSE 0 END," NEWEST                                     \
+    ", EXISTS (SELECT 1 FROM association_member am JOIN association_product ap"        \
+    " ON ap.id = am.product WHERE am.base = e.base AND am.role = 'science'"            \
+    " AND ap.live = 1 AND ap.recipe = 'spec3'), EXISTS (SELECT 1"                      \
+    " FROM association_member am JOIN association_product ap ON ap.id = am.product"    \
+    " WHERE am.base = e.base AND am.role = 'science' AND ap.live = 1"                  \
+    " AND ap.recipe = 'spec2'), j.product"
 
 void queue_read_waiting(sqlite3_stmt *st, void *row); /* queue_groups.c */
 #define QUEUE_WAITING_COLUMNS                                                          \

@@ -24,6 +24,7 @@ static const struct verb {
     {"cancel", report_move, OWNER | LIVE},
     {"quarantine", report_move, OWNER | LIVE},
     {"priority", report_move, OWNER | LIVE},
+    {"proceed", report_proceed, OWNER | LIVE},
     {"drain", report_drain, OWNER | LIVE},
     {"resume", report_drain, OWNER | LIVE},
     {"rescan", report_rescan, OWNER | LIVE},

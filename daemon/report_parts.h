@@ -34,6 +34,8 @@ json_t *report_events(const struct report *r, const struct request *in,
                       struct err *err);
 
 json_t *report_move(const struct report *r, const struct request *in, struct err *err);
+json_t *report_proceed(const struct report *r, const struct request *in,
+                       struct err *err);
 json_t *report_drain(const struct report *r, const struct request *in, struct err *err);
 json_t *report_rescan(const struct report *r, const struct request *in,
                       struct err *err);
@@ -44,6 +46,13 @@ json_t *report_backup(const struct report *r, const struct request *in,
 json_t *report_prune(const struct report *r, const struct request *in, struct err *err);
 json_t *report_prunable(const struct report *r, const struct request *in,
                         struct err *err);
+
+/* ---- report_association.c ---- */
+
+struct queue_association;
+/* An association with its products and members, and what it waits for. */
+json_t *report_association(const struct report *r, const struct queue_association *a,
+                           struct err *err);
 
 /* ---- report_why.c ---- */
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/queue_associations.h"
 #include "daemon/queue_find.h"
 #include "daemon/report_parts.h"
 
@@ -168,13 +169,32 @@ static json_t *show_exposure(const struct report *r, const struct queue_exposure
     return NULL;
 }
 
+/* A group that has no job yet. */
+static json_t *show_group(const struct report *r, const struct queue_waiting *w)
+{
+    char what[700], why[720];
+    json_t *o = json_object();
+    report_waits_for(r, w, what, sizeof what);
+    snprintf(why, sizeof why, "waits for: %s", *what ? what : "nothing");
+    report_put(o, "group", report_text(w->group));
+    report_put(o, "state", report_text("waiting"));
+    report_put(o, "why", report_text(why));
+    return o;
+}
+
 json_t *report_show(const struct report *r, const struct request *in, struct err *err)
 {
+    struct queue_association a;
+    struct queue_waiting w = {0};
     struct queue_job j;
     struct queue_exposure e;
     struct err none;
     /* a name with an extension is a file's; a base name is first of all a job's */
     bool is_file = strstr(in->job, ".fits") != NULL;
+    if (association_is_name(in->job) &&
+        !queue_get_association(r->queue, in->job, &a, &none)) {
+        return report_association(r, &a, err);
+    }
     if (is_file && !queue_find_exposure(r->queue, in->job, &e, &none)) {
         return show_exposure(r, &e, err);
     }
@@ -183,6 +203,9 @@ json_t *report_show(const struct report *r, const struct request *in, struct err
     }
     if (!is_file && !queue_find_exposure(r->queue, in->job, &e, &none)) {
         return show_exposure(r, &e, err);
+    }
+    if (!queue_group_waiting(r->queue, in->job, &w, &none) && *w.plan.waits_for) {
+        return show_group(r, &w);
     }
     report_find(r, in->job, &j, err); /* says which names are near */
     return NULL;

@@ -96,6 +96,8 @@ static void *take_main(void *arg)
 
 static void work_free(struct spool_work *w)
 {
+    association_done(&w->result.association);
+    free(w->result.text);
     free(w->name);
     free(w);
 }

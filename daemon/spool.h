@@ -10,6 +10,7 @@
 #include "common/base/err.h"
 #include "daemon/inbox.h"
 #include "daemon/queue.h"
+#include "jobs/association.h"
 
 /*
  * The private spool: settled files are copied in, hashed, looked at and fsynced by threads
@@ -18,6 +19,8 @@
  *
  *     <spool>/exposures/<sha256>/<name>    accepted exposures
  *     <spool>/tmp/                         copies under way; emptied at the start
+ *
+ * Association files are read as they are copied; the queue keeps their text.
  *
  * Files are opened O_NOFOLLOW and copied before anything parses them, so a writer that
  * still holds the file cannot change what was hashed. No copy is longer than its file was
@@ -33,6 +36,7 @@ struct spool;
 
 enum spool_outcome {
     SPOOL_STORED,     /* the copy is durable: commit the row, then inbox_clear */
+    SPOOL_READ,       /* an association, with its text: the same; no copy stays */
     SPOOL_CHANGED,    /* it was written to meanwhile: let it settle anew */
     SPOOL_GONE,       /* the inbox name no longer exists */
     SPOOL_INCOMPLETE, /* no whole FITS file (yet) */
@@ -48,6 +52,9 @@ struct spool_result {
     double seen_at, settling_at;
     /* SPOOL_STORED: all but id, state, accepted_at */
     struct queue_exposure exposure;
+    /* SPOOL_READ; exposure.sha256 is set, too */
+    struct association association;
+    char *text;
     struct err err; /* INCOMPLETE, REJECTED, TROUBLE: why */
 };
 

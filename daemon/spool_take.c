@@ -141,6 +141,36 @@ static enum spool_outcome judge(const char *path, struct spool_work *w)
     return code == ERR_IO || code == ERR_NOMEM ? SPOOL_TROUBLE : bad;
 }
 
+/* Is it an association? The copy is read, and is not needed any more. */
+static enum spool_outcome read_association(struct spool_work *w)
+{
+    struct spool_result *r = &w->result;
+    size_t n = (size_t)r->exposure.bytes, at = 0;
+    if (n > ASSOCIATION_MAX_BYTES) {
+        err_set(&r->err, ERR_INPUT,
+                "%s is larger than %zu bytes; expected is an association file", w->name,
+                ASSOCIATION_MAX_BYTES);
+        return SPOOL_REJECTED;
+    }
+    if (!(r->text = mem_alloc(n + 1, 1, &r->err))) {
+        return SPOOL_TROUBLE;
+    }
+    while (at < n) {
+        ssize_t m = pread(w->copy, r->text + at, n - at, (off_t)at);
+        if (m == 0 || (m < 0 && errno != EINTR)) {
+            io(&r->err, "read", w->name);
+            return SPOOL_TROUBLE;
+        }
+        at += m > 0 ? (size_t)m : 0;
+    }
+    r->text[n] = 0;
+    int code = association_parse(r->text, n, w->name, NULL, &r->association, &r->err);
+    return !code                ? SPOOL_READ
+           : code == ERR_NODATA ? SPOOL_INCOMPLETE
+           : code == ERR_NOMEM  ? SPOOL_TROUBLE
+                                : SPOOL_REJECTED;
+}
+
 /* Copy, hash, look. SPOOL_STORED: the copy is open, in tmp/, and not yet synced. */
 static enum spool_outcome take_one(const struct batch *b, struct spool_work *w)
 {
@@ -183,7 +213,7 @@ static enum spool_outcome take_one(const struct batch *b, struct spool_work *w)
         outcome = SPOOL_CHANGED;
         goto out;
     }
-    outcome = judge(path, w);
+    outcome = association_is_name(w->name) ? read_association(w) : judge(path, w);
 out:
     if (from >= 0) {
         close(from);
@@ -207,8 +237,9 @@ static const char *refused_outright(const struct spool_work *w)
                : S_ISSOCK(m) ? "is a socket"
                              : "is a device";
     }
-    if (!path_has_suffix(w->name, ".fits") && !path_has_suffix(w->name, ".fits.gz")) {
-        return "has a name that does not end in .fits or .fits.gz";
+    if (!path_has_suffix(w->name, ".fits") && !path_has_suffix(w->name, ".fits.gz") &&
+        !association_is_name(w->name)) {
+        return "has a name that does not end in .fits, .fits.gz or _asn.json";
     }
     if (w->result.st.st_size > SPOOL_MAX_BYTES) {
         return "is larger than 1 GiB";

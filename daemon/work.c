@@ -173,14 +173,14 @@ int work_describe(struct queue *q, const struct spool *spool,
                   const struct config *config, const struct work_place *place,
                   const struct queue_job *row, struct job *ret, struct err *err)
 {
-    bool is_spec3 = !strcmp(row->recipe, "spec3");
+    const char *name = !strcmp(row->recipe, "spec3") ? row->base : row->product;
     struct job job = {.threads = place->threads, .attempt = row->attempt};
     int code = ERR_NOMEM;
     if (!(job.id = mem_strdup(row->name, err)) ||
         !(job.recipe = mem_strdup(row->recipe, err)) ||
         !(job.output_folder = work_folder(place, row, err)) ||
         !(job.date = date_now(err)) ||
-        (is_spec3 && !(job.product_name = mem_strdup(row->base, err))) ||
+        (*name && !(job.product_name = mem_strdup(name, err))) ||
         (place->references &&
          !(job.reference_folder = mem_strdup(place->references, err)))) {
         goto out;

@@ -124,6 +124,25 @@ START_TEST(test_completion_of_jobs)
 }
 END_TEST
 
+/* Groups that wait. */
+START_TEST(test_completion_of_groups)
+{
+    static const char text[] =
+        "{\"asn_type\": \"spec3\", \"products\": [{\"name\": \"mine\", \"members\": ["
+        "{\"expname\": \"a_cal.fits\", \"exptype\": \"science\"}]}]}";
+    char line[800];
+    double end = clock_steady() + 30;
+    daemon_child_start(&d);
+    support_write_file(support_path(d.inbox, "x_asn.json"), text, strlen(text));
+    snprintf(line, sizeof line, "ifuctl --config %s proceed m", d.config);
+    do {
+        ck_assert(clock_steady() < end);
+        support_beat();
+        complete(line);
+    } while (!offers("mine"));
+}
+END_TEST
+
 START_TEST(test_completion_of_ifurun_and_ifud)
 {
     complete("ifurun sp");
@@ -154,6 +173,7 @@ int main(void)
     tcase_add_test(t, test_completion_of_ifuctl);
     tcase_add_test(t, test_completion_of_states_knows_all_of_them);
     tcase_add_test(t, test_completion_of_jobs);
+    tcase_add_test(t, test_completion_of_groups);
     tcase_add_test(t, test_completion_of_ifurun_and_ifud);
     suite_add_tcase(s, t);
     return support_run(s);
