@@ -156,7 +156,7 @@ int job_pin(struct job *job, struct references *refs, struct err *err)
         struct exposure *e = NULL;
         code = exposure_read_headers(job->inputs[i].path, &e, err);
         if (!code && first) {
-            code = job_check_group(&first->meta, &e->meta, err);
+            code = job_check_group(&plan, &first->meta, &e->meta, err);
         }
         if (!code) {
             code = make_absolute(&job->inputs[i].path, err);

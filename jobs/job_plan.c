@@ -296,17 +296,28 @@ int job_plan_check_pins(const struct job_plan *plan, struct references *refs,
     return code;
 }
 
-int job_check_group(const struct exposure_meta *first,
+static bool joins_dispersers(const struct job_plan *plan)
+{
+    struct err none = {0};
+    int i;
+    return !recipe_step_find(plan->recipe, "cube_build", &i, &none) &&
+           !strcmp(params_string(recipe_params(plan->settings, i), "output_type"),
+                   "multi");
+}
+
+int job_check_group(const struct job_plan *plan, const struct exposure_meta *first,
                     const struct exposure_meta *other, struct err *err)
 {
+    if (joins_dispersers(plan)) {
+        return 0;
+    }
     if (strcmp(first->grating, other->grating) ||
         strcmp(first->filter, other->filter)) {
-        return err_set(
-            err, ERR_INPUT,
-            "spec3 takes one disperser and filter at a time: %s has %s/%s, %s "
-            "has %s/%s",
-            first->filename, first->filter, first->grating, other->filename,
-            other->filter, other->grating);
+        return err_set(err, ERR_INPUT,
+                       "spec3 takes one disperser and filter at a time, unless "
+                       "cube_build.output_type is multi: %s has %s/%s, %s has %s/%s",
+                       first->filename, first->filter, first->grating, other->filename,
+                       other->filter, other->grating);
     }
     return 0;
 }

@@ -61,8 +61,9 @@ int job_plan_check_pins(const struct job_plan *plan, struct references *refs,
                         const struct exposure_meta *meta, bool is_member,
                         bool uses_on_open, struct err *err);
 
-/* Inputs of spec3 belong together: one disperser and filter, no file twice. */
-int job_check_group(const struct exposure_meta *first,
+/* Inputs of spec3 belong together: one disperser and filter, unless cube_build.output_type
+ * is multi. */
+int job_check_group(const struct job_plan *plan, const struct exposure_meta *first,
                     const struct exposure_meta *other, struct err *err);
 
 #endif

@@ -186,7 +186,7 @@ int job_source_new(struct job_context *c, struct job_source **ret, struct err *e
             s->first = e->meta;
         }
         if (!code) {
-            code = job_check_group(&s->first, &e->meta, err);
+            code = job_check_group(&c->plan, &s->first, &e->meta, err);
         }
         if (!code && strcmp(e->meta.bunit, "MJy/sr")) {
             code = err_set(err, ERR_INPUT,

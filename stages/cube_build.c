@@ -5,19 +5,18 @@
 #include <strings.h>
 #include "common/base/mem.h"
 #include "common/data/ref_cubepar.h"
-#include "stages/background_record.h"
 #include "stages/cube_geometry.h"
-#include "stages/cube_header.h"
 #include "stages/cube_links.h"
 #include "stages/cube_shepard.h"
 #include "stages/cube_sum.h"
+#include "stages/cube_survey.h"
 #include "stages/stage.h"
 
 /*
- * cube_build: exposures to one spectral cube aligned with the sky.
+ * cube_build: exposures to one spectral cube.
  *
- * Inputs:    calibrated exposures of one disperser and filter, with WCS and slice map,
- *            both detectors and any dither, opened one at a time
+ * Inputs:    calibrated exposures of one disperser and filter (output_type multi: of
+ *            several), with WCS and slice map, both detectors and any dither, opened one at a time
  * Outputs:   dataset->cube: SCI, ERR (MJy/sr), DQ, WMAP
  * Algorithm: a first pass over the headers finds the grid that holds all footprints; a
  *            second adds one exposure after another (cube_trace.h, cube_sum.h)
@@ -40,12 +39,23 @@ static const struct param table[] = {
      "emsm, msm: how far a pixel reaches in wavelength; 0: from cubepar", false},
     {"weight_power", PARAM_REAL, "2", 0, 100, NULL, "",
      "msm, planes equally spaced: power of the distance; 0: from cubepar", false},
-    {"coord_system", PARAM_STRING, "skyalign", 0, 0, "skyalign|world", "",
-     "axes of the cube; world is another name of skyalign", false},
-    {"output_type", PARAM_STRING, "band", 0, 0, "band|grating", "",
-     "what goes into one cube: one disperser and filter", false},
+    {"coord_system", PARAM_STRING, "skyalign", 0, 0, "skyalign|world|ifualign", "",
+     "axes of the cube: RA and Dec, turned by cube_pa (world is another name of it), "
+     "or "
+     "along and across the slices",
+     false},
+    {"output_type", PARAM_STRING, "band", 0, 0, "band|grating|multi", "",
+     "what goes into one cube: one disperser and filter (band, grating), or all that "
+     "are "
+     "given, with cubepar's table of wavelengths",
+     false},
     {"linear_wave", PARAM_BOOL, "true", 0, 0, NULL, "",
-     "planes equally spaced in wavelength; false: cubepar's table", false},
+     "planes equally spaced in wavelength; false, and for multi: cubepar's table",
+     false},
+    {"offset_file", PARAM_STRING, "none", 0, 0, NULL, "file",
+     "ASDF file with an offset on the sky for each exposure: units (arcsec), filename, "
+     "raoffset, decoffset",
+     true},
     {"scalexy", PARAM_REAL, "0", 0, 10, NULL, "arcsec",
      "edge of a spaxel; 0: from cubepar", false},
     {"scalew", PARAM_REAL, "0", 0, 1, NULL, "um",
@@ -68,83 +78,6 @@ static const struct param table[] = {
      "leave holes in the field of view unmarked in DQ; spec2 always does", false},
 };
 
-/* What the first pass finds. */
-struct survey {
-    struct header_blend headers;
-    struct exposure_meta meta; /* of the first exposure */
-    double *ra, *dec;          /* four corners per exposure */
-    char **backgrounds;        /* what was subtracted (background_record.h) */
-    double (*pointing)[2];     /* RA_REF, DEC_REF */
-};
-
-/* Four corners on the sky: the box in RA and Dec that S_REGION holds, to its nine
- * decimals; a turned grid or a moving target needs the pixels themselves. */
-static int corners(const struct stage_env *env, const struct exposure *e, bool turned,
-                   double ra[4], double dec[4], struct err *err)
-{
-    const char *kind = NULL;
-    bool moving = header_get_string(&e->primary, "TARGTYPE", &kind) &&
-                  !strcasecmp(kind, "MOVING");
-    if (turned || moving) {
-        return cube_extremes(e->wcs, e->meta.ra_ref, env->par, env->cancel, ra, dec,
-                             err);
-    }
-    double box[8];
-    wcs_footprint(e->wcs, box);
-    for (int k = 0; k < 4; k++) {
-        ra[k] = round(box[2 * k] * 1e9) / 1e9;
-        dec[k] = round(box[2 * k + 1] * 1e9) / 1e9;
-    }
-    return 0;
-}
-
-static int survey_one(const struct stage_env *env, struct dataset *data, size_t i,
-                      bool turned, struct survey *s, struct err *err)
-{
-    struct exposure *e = NULL;
-    int code = dataset_open(data, i, false, &e, err);
-    if (code) {
-        return code;
-    }
-    if (i == 0) {
-        s->meta = e->meta;
-    }
-    if (!e->wcs) {
-        code =
-            err_set(err, ERR_INPUT, "%s has no WCS: run assign_wcs before cube_build",
-                    e->meta.filename);
-    } else if (strcasecmp(e->meta.grating, s->meta.grating) ||
-               strcasecmp(e->meta.filter, s->meta.filter)) {
-        code = err_set(err, ERR_INPUT,
-                       "%s is %s/%s but %s is %s/%s: a cube is made of one disperser "
-                       "and filter",
-                       e->meta.filename, e->meta.grating, e->meta.filter,
-                       s->meta.filename, s->meta.grating, s->meta.filter);
-    } else if (strncasecmp(e->meta.bunit, "MJy/sr", 6)) {
-        code =
-            err_set(err, ERR_INPUT,
-                    "%s: BUNIT is '%s', expected MJy/sr: cube_build takes what photom "
-                    "has calibrated",
-                    e->meta.filename, e->meta.bunit);
-    } else {
-        code = corners(env, e, turned, s->ra + 4 * i, s->dec + 4 * i, err);
-        if (code) {
-            err_prefix(err, "%s", e->meta.filename);
-        }
-    }
-    if (!code) {
-        code = header_blend_add(&s->headers, &e->primary, &e->science, err);
-    }
-    if (!code) {
-        s->pointing[i][0] = e->meta.ra_ref;
-        s->pointing[i][1] = e->meta.dec_ref;
-        s->backgrounds[i] = mem_strdup(background_recorded(&e->primary), err);
-        code = s->backgrounds[i] ? 0 : ERR_NOMEM;
-    }
-    dataset_close(data, i, e);
-    return code;
-}
-
 static enum ref_cubepar_weighting weighting_of(const struct params *params)
 {
     const char *name = params_string(params, "weighting");
@@ -153,52 +86,46 @@ static enum ref_cubepar_weighting weighting_of(const struct params *params)
                                   : CUBEPAR_DRIZZLE;
 }
 
-/* Look at all exposures, choose the reference and set up the grid. */
+/* Look at all exposures, choose the reference and set up grid and weights. */
 static int set_grid(const struct stage_env *env, const struct params *params,
-                    struct dataset *data, struct survey *s, struct cube_grid *grid,
+                    struct dataset *data, struct cube_survey *s, struct cube_grid *grid,
                     struct cube_shepard *shepard, struct err *err)
 {
     struct cube_request request;
+    struct ref_cubepar_row row;
     struct reference *ref = NULL;
     const void *object = NULL;
-    size_t n = dataset_n(data);
+    const char *disperser = NULL;
     cube_request_read(params, &request);
-    s->ra = mem_alloc(4 * n, sizeof *s->ra, err);
-    s->dec = mem_alloc(4 * n, sizeof *s->dec, err);
-    s->backgrounds = mem_calloc(n, sizeof *s->backgrounds, err);
-    s->pointing = mem_calloc(n, sizeof *s->pointing, err);
-    int code = s->ra && s->dec && s->backgrounds && s->pointing ? 0 : ERR_NOMEM;
-    for (size_t i = 0; i < n && !code; i++) {
-        code = survey_one(env, data, i, !isnan(request.pa), s, err);
+    const bool ifu = !strcmp(params_string(params, "coord_system"), "ifualign");
+    const bool multi = !strcmp(params_string(params, "output_type"), "multi");
+    if (ifu && !isnan(request.pa)) {
+        return err_set(
+            err, ERR_PARAM,
+            "cube_build: cube_pa = %g and coord_system = ifualign both say how "
+            "the cube stands; give one of them",
+            request.pa);
     }
-    if (!code) {
-        code = header_blend_finish(&s->headers, err);
-    }
-    if (!code) {
-        code = stage_reference(env, &s->meta, "cubepar", &ref, &object, err);
-    }
+    const struct cube_survey_request wanted = {ifu || !isnan(request.pa), ifu, multi,
+                                               params_string(params, "offset_file")};
+    int code = cube_survey_make(env, data, &wanted, s, err);
+    code = code ? code : stage_reference(env, &s->meta, "cubepar", &ref, &object, err);
     if (code) {
         return code;
     }
     const struct ref_cubepar *par = object;
     const enum ref_cubepar_weighting w = weighting_of(params);
-    const struct ref_cubepar_row *row =
-        ref_cubepar_find(par, s->meta.grating, s->meta.filter);
-    if (!row) {
-        code =
-            err_set(err, ERR_REFERENCE, "cubepar has no row for %s/%s (needed by %s)",
-                    s->meta.grating, s->meta.filter, s->meta.filename);
-    } else {
-        code =
-            cube_grid_set(&request, row, ref_cubepar_waves_of(par, w, s->meta.grating),
-                          s->meta.grating, 4 * n, s->ra, s->dec, grid, err);
-    }
+    request.pa = ifu ? s->ifu_pa : request.pa;
+    code = cube_survey_row(s, par, &row, &disperser, err);
+    code = code ? code
+                : cube_grid_set(&request, &row, ref_cubepar_waves_of(par, w, disperser),
+                                disperser, 4 * s->n, s->ra, s->dec, grid, err);
     if (!code && w != CUBEPAR_DRIZZLE) {
         const struct cube_shepard_request shepard_request = {
             w == CUBEPAR_EMSM, params_real(params, "rois"), params_real(params, "roiw"),
-            params_real(params, "weight_power"), n};
-        code = cube_shepard_set(&shepard_request, par, s->meta.grating, s->meta.filter,
-                                grid, shepard, err);
+            params_real(params, "weight_power"), s->n};
+        code = cube_shepard_set(&shepard_request, par, disperser, s->meta.filter, grid,
+                                shepard, err);
     }
     reference_release(ref);
     return code;
@@ -206,7 +133,7 @@ static int set_grid(const struct stage_env *env, const struct params *params,
 
 /* The cube's own description: grid, headers, wavelengths. Takes the headers over. */
 static void describe(const struct params *params, const struct cube_sums *sums,
-                     struct survey *s, size_t n)
+                     struct cube_survey *s)
 {
     const struct cube_grid *g = sums->grid;
     struct cube *c = sums->cube;
@@ -229,7 +156,7 @@ static void describe(const struct params *params, const struct cube_sums *sums,
     c->science = s->headers.science;
     s->headers.primary = s->headers.science = (struct header){0};
     c->meta = s->meta;
-    c->n_exposures = (int)n;
+    c->n_exposures = (int)s->n;
     snprintf(c->weighting, sizeof c->weighting, "%s",
              params_string(params, "weighting"));
     for (size_t k = 0; sums->shepard && k < sums->shepard->n; k++) {
@@ -241,8 +168,10 @@ static void describe(const struct params *params, const struct cube_sums *sums,
 }
 
 static int add_exposure(const struct stage_env *env, struct dataset *data, size_t i,
-                        size_t partners, struct cube_sums *sums, struct err *err)
+                        const struct cube_survey *s, struct cube_sums *sums,
+                        struct err *err)
 {
+    struct cube_grid grid = *sums->grid; /* borrows its arrays */
     struct exposure *e = NULL;
     struct cube_trace *trace = NULL;
     size_t used = 0;
@@ -256,14 +185,17 @@ static int add_exposure(const struct stage_env *env, struct dataset *data, size_
                        "assign_wcs before",
                        e->meta.filename);
     }
+    if (s->offset) {
+        cube_grid_offset(&grid, s->offset[i]);
+    }
     if (!code) {
         bool prism = !strcasecmp(e->meta.grating, "PRISM");
         code = cube_trace_make(e->wcs, e->regions, e->sampling, e->nx, e->ny, prism,
-                               sums->grid, env->par, env->cancel, &trace, err);
+                               &grid, env->par, env->cancel, &trace, err);
     }
     if (!code) {
-        code = cube_add_exposure(sums, e, trace, partners, env->par, env->cancel, &used,
-                                 err);
+        code = cube_add_exposure(sums, e, trace, cube_survey_partners(s, i), env->par,
+                                 env->cancel, &used, err);
     }
     if (!code && used == 0) {
         stage_warn(env, "%s has no valid pixel within the cube's wavelengths",
@@ -272,53 +204,6 @@ static int add_exposure(const struct stage_env *env, struct dataset *data, size_
     cube_trace_free(trace);
     dataset_close(data, i, e);
     return code;
-}
-
-/* Are the errors of their background the same? */
-static bool are_partners(const struct survey *s, size_t i, size_t j)
-{
-    return i != j && s->backgrounds[i][0] &&
-           !strcmp(s->backgrounds[i], s->backgrounds[j]);
-}
-
-static size_t partners_of(const struct survey *s, size_t n, size_t i)
-{
-    size_t partners = 0;
-    for (size_t j = 0; j < n; j++) {
-        partners += are_partners(s, i, j);
-    }
-    return partners;
-}
-
-/* Room for the errors that exposures share, where any do, and how far these look from each
- * other. */
-static int expect_shared(const struct survey *s, size_t n, struct cube *c,
-                         struct err *err)
-{
-    const size_t voxels = (size_t)c->nx * (size_t)c->ny * (size_t)c->nw;
-    size_t pairs = 0;
-    for (size_t i = 0; i < n; i++) {
-        pairs += partners_of(s, n, i);
-    }
-    if (!pairs) {
-        return 0;
-    }
-    c->var_background = mem_calloc(voxels, sizeof *c->var_background, err);
-    c->pair_arcsec = mem_alloc(pairs, sizeof *c->pair_arcsec, err);
-    if (!c->var_background || !c->pair_arcsec) {
-        return ERR_NOMEM;
-    }
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < n; j++) {
-            if (are_partners(s, i, j)) {
-                const double *a = s->pointing[i], *b = s->pointing[j];
-                const double east =
-                    remainder(a[0] - b[0], 360) * cos(a[1] * M_PI / 180);
-                c->pair_arcsec[c->n_pairs++] = 3600 * hypot(east, a[1] - b[1]);
-            }
-        }
-    }
-    return 0;
 }
 
 /* An error that all pixels of a wavelength have in common adds to that of each voxel. */
@@ -345,7 +230,7 @@ static int add_common(const struct dataset *data, const struct cube_grid *g,
 static int run(const struct stage_env *env, const struct params *params,
                struct dataset *data, struct err *err)
 {
-    struct survey s = {0};
+    struct cube_survey s = {0};
     struct cube_grid grid = {0};
     struct cube_shepard shepard = {0};
     struct cube_sums sums = {.grid = &grid};
@@ -366,11 +251,11 @@ static int run(const struct stage_env *env, const struct params *params,
         code = sums.links ? 0 : ERR_NOMEM;
     }
     if (!code) {
-        describe(params, &sums, &s, n);
+        describe(params, &sums, &s);
     }
-    code = code ? code : expect_shared(&s, n, sums.cube, err);
+    code = code ? code : cube_survey_share(&s, sums.cube, err);
     for (size_t i = 0; i < n && !code; i++) {
-        code = add_exposure(env, data, i, partners_of(&s, n, i), &sums, err);
+        code = add_exposure(env, data, i, &s, &sums, err);
         stage_progress(env, (double)(i + 1) / (double)(n + 1));
     }
     code = code ? code : cube_finish(&sums, env->par, env->cancel, &filled, err);
@@ -395,14 +280,7 @@ static int run(const struct stage_env *env, const struct params *params,
     free(sums.weight);
     cube_links_free(sums.links);
     cube_shepard_done(&shepard);
-    free(s.pointing);
-    for (size_t i = 0; i < n && s.backgrounds; i++) {
-        free(s.backgrounds[i]);
-    }
-    free(s.backgrounds);
-    free(s.ra);
-    free(s.dec);
-    header_blend_done(&s.headers);
+    cube_survey_done(&s);
     cube_grid_done(&grid);
     return code;
 }
@@ -411,7 +289,7 @@ const struct stage stage_cube_build = {
     .name = "cube_build",
     .status_keyword = "S_IFUCUB",
     .suffix = "s3d",
-    .summary = "Combine exposures into one spectral cube aligned with the sky",
+    .summary = "Combine exposures into one spectral cube",
     .reference_types = reference_types_needed,
     .params = table,
     .n_params = sizeof table / sizeof *table,

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include "common/base/mem.h"
 
 #define DEGREE (M_PI / 180)
@@ -30,7 +31,8 @@ void cube_request_read(const struct params *params, struct cube_request *ret)
     ret->pa = real_or(params, "cube_pa", NAN);
     ret->nspax_x = odd(params, "nspax_x");
     ret->nspax_y = odd(params, "nspax_y");
-    ret->linear = params_bool(params, "linear_wave");
+    ret->linear = params_bool(params, "linear_wave") &&
+                  strcmp(params_string(params, "output_type"), "multi") != 0;
 }
 
 void cube_grid_done(struct cube_grid *grid)
@@ -48,11 +50,27 @@ void cube_grid_project(const struct cube_grid *g, size_t n, const double *ra,
     for (size_t i = 0; i < n; i++) {
         double d = ra[i] * DEGREE - ra0, b = dec[i] * DEGREE;
         double sb = sin(b), cb = cos(b), sd = sin(d), cd = cos(d);
-        double h = sb * s0 + cb * c0 * cd;
-        double xi = -cb * sd / h, eta = (sb * c0 - cb * s0 * cd) / h;
+        double toward = cb * cd, aside = cb * sd; /* of the tangent point's meridian */
+        if (g->moved) {
+            const double x = g->shift[0] * cb - g->shift[2] * sb, y = g->shift[1];
+            sb = g->shift[0] * sb + g->shift[2] * cb;
+            toward = x * cd - y * sd;
+            aside = x * sd + y * cd;
+        }
+        double h = sb * s0 + toward * c0;
+        double xi = -aside / h, eta = (sb * c0 - toward * s0) / h;
         u[i] = (xi * g->cos_pa + eta * g->sin_pa) * unit - u0;
         v[i] = (eta * g->cos_pa - xi * g->sin_pa) * unit - v0;
     }
+}
+
+void cube_grid_offset(struct cube_grid *g, const double offset[2])
+{
+    const double da = offset[0] / 3600 * DEGREE, dd = offset[1] / 3600 * DEGREE;
+    g->moved = true;
+    g->shift[0] = cos(dd) * cos(da);
+    g->shift[1] = cos(dd) * sin(da);
+    g->shift[2] = sin(dd);
 }
 
 int cube_grid_plane(const struct cube_grid *g, double lam_um)

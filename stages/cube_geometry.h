@@ -32,6 +32,9 @@ struct cube_grid {
 
     /* Of the tangent point and the angle, for cube_grid_project. */
     double sin_dec0, cos_dec0, sin_pa, cos_pa;
+    /* Of an offset of all positions, see cube_grid_offset. */
+    bool moved;
+    double shift[3];
 };
 
 /* What the parameters of the stage ask for; NaN and 0 mean: not given. */
@@ -65,6 +68,10 @@ void cube_grid_done(struct cube_grid *grid);
 /* n sky positions (degrees) to the grid: spaxel i covers u = i .. i + 1, and so v. */
 void cube_grid_project(const struct cube_grid *grid, size_t n, const double *ra,
                        const double *dec, double *u, double *v);
+
+/* Have cube_grid_project move positions by this much east and north (arcsec) first, as
+ * cube_offset_apply does. */
+void cube_grid_offset(struct cube_grid *grid, const double offset[2]);
 
 /* First plane whose upper edge lies above lam_um: 0..nw. NaN gives nw. */
 int cube_grid_plane(const struct cube_grid *grid, double lam_um);

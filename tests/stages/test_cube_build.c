@@ -1,5 +1,6 @@
 #include <check.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/base/mem.h"
@@ -15,9 +16,12 @@ static struct stage_kit kit;
 
 static void fill_cubepar(struct fits_out *f, const void *arg)
 {
-    static const char *const disperser[] = {"G395H"}, *const filter[] = {"F290LP"};
-    static const float low[] = {2.9f}, high[] = {4.2f}, size[] = {0.1f},
-                       step[] = {0.001f};
+    static const char *const disperser[] = {"G395H", "G395M"}, *const filter[] = {
+                                                                   "F290LP", "F290LP"};
+    static const float low[] = {2.9f, 3.0f}, high[] = {4.2f, 4.25f},
+                       size[] = {0.1f, 0.08f}, step[] = {0.001f, 0.002f};
+    enum { WAVES = 400 };
+    static float um[WAVES], rois[WAVES], roiw[WAVES], decay[WAVES];
     const struct fits_column columns[] = {
         {.name = "DISPERSER", .type = FITS_STRING, .repeat = 5, .data = disperser},
         {.name = "FILTER", .type = FITS_STRING, .repeat = 6, .data = filter},
@@ -27,7 +31,22 @@ static void fill_cubepar(struct fits_out *f, const void *arg)
         {.name = "SPECTRALSTEP", .type = FITS_FLOAT, .repeat = 1, .data = step}};
     struct err err = {0};
     (void)arg;
-    support_ok(fits_out_table(f, "CUBEPAR", NULL, 1, columns, 6, &err), &err);
+    support_ok(fits_out_table(f, "CUBEPAR", NULL, 2, columns, 6, &err), &err);
+    for (int i = 0; i < WAVES; i++) {
+        um[i] = 2.5f + (float)i * 0.005f;
+        rois[i] = 0.2f;
+        roiw[i] = 0.008f;
+        decay[i] = 0.07f;
+    }
+    const struct fits_column waves[] = {
+        {.name = "WAVELENGTH", .type = FITS_FLOAT, .repeat = 1, .data = um},
+        {.name = "ROISPATIAL", .type = FITS_FLOAT, .repeat = 1, .data = rois},
+        {.name = "ROISPECTRAL", .type = FITS_FLOAT, .repeat = 1, .data = roiw},
+        {.name = "SCALERAD", .type = FITS_FLOAT, .repeat = 1, .data = decay}};
+    support_ok(fits_out_table(f, "MULTICHAN_HIGH_DRIZZLE", NULL, WAVES, waves, 1, &err),
+               &err);
+    support_ok(fits_out_table(f, "MULTICHAN_HIGH_EMSM", NULL, WAVES, waves, 4, &err),
+               &err);
 }
 
 static void setup(void)
@@ -111,8 +130,13 @@ static int build(struct exposure **all, size_t n, int threads, const char *name,
     struct par *par = NULL;
     const struct stage *stage = &stage_cube_build;
     support_ok(params_new(stage->params, stage->n_params, &params, err), err);
-    if (name) {
-        support_ok(params_set(params, name, value, err), err);
+    /* name may be a list: "weighting output_type" with "emsm multi" */
+    char names[200], values[200], *end[2] = {NULL, NULL};
+    snprintf(names, sizeof names, "%s", name ? name : "");
+    snprintf(values, sizeof values, "%s", name ? value : "");
+    char *n1 = strtok_r(names, " ", &end[0]), *v1 = strtok_r(values, " ", &end[1]);
+    for (; n1; n1 = strtok_r(NULL, " ", &end[0]), v1 = strtok_r(NULL, " ", &end[1])) {
+        support_ok(params_set(params, n1, v1, err), err);
     }
     support_ok(par_new(threads, &par, err), err);
     const struct exposure_source source = {n, open_one, close_one, all};
@@ -218,11 +242,143 @@ START_TEST(test_cube_build_parameters)
                &err);
     ck_assert_int_eq(params_set(p, "weighting", "area", &err), ERR_PARAM);
     ck_assert_ptr_nonnull(strstr(err.message, "drizzle"));
-    ck_assert_int_eq(params_set(p, "coord_system", "ifualign", &err), ERR_PARAM);
-    ck_assert_ptr_nonnull(strstr(err.message, "skyalign"));
-    ck_assert_int_eq(params_set(p, "output_type", "multi", &err), ERR_PARAM);
     params_free(p);
     exposure_free(all[0]);
+}
+END_TEST
+
+/* The flux-weighted centre of a cube on the sky. */
+static void centre_of(const struct cube *c, double *ra, double *dec)
+{
+    double sum = 0, x = 0, y = 0;
+    for (int k = 0; k < c->nw; k++) {
+        for (int j = 0; j < c->ny; j++) {
+            for (int i = 0; i < c->nx; i++) {
+                const size_t at =
+                    ((size_t)k * (size_t)c->ny + (size_t)j) * (size_t)c->nx + (size_t)i;
+                if (c->wmap[at] > 0) {
+                    sum += (double)c->sci[at];
+                    x += (double)c->sci[at] * i;
+                    y += (double)c->sci[at] * j;
+                }
+            }
+        }
+    }
+    cube_spaxel_to_sky(c, x / sum, y / sum, ra, dec);
+}
+
+/* Along the slices the field of one exposure is a rectangle: nearly all spaxels of the grid
+ * hold data, and the angle is one that can be checked: turning the telescope turns it. */
+START_TEST(test_cube_build_ifualign)
+{
+    struct err err = {0};
+    struct cube *c = NULL, *d = NULL;
+    struct exposure *all[1] = {make(2, 0.1f, 0)};
+    support_ok(build(all, 1, 2, "coord_system weighting", "ifualign drizzle", &c, &err),
+               &err);
+    const double pa = atan2(c->pc[1][0], c->pc[1][1]) * 180 / M_PI;
+    exposure_free(all[0]);
+    all[0] = make(2, 0.1f, 0);
+    wcs_release(all[0]->wcs);
+    all[0]->meta.roll_ref += 25;
+    support_ok(wcs_build(&all[0]->meta, NX, NY, &fixture->refs, slit, NULL, NULL,
+                         &all[0]->wcs, all[0]->regions, NULL, &err),
+               &err);
+    support_ok(build(all, 1, 2, "coord_system", "ifualign", &d, &err), &err);
+    const double turned = atan2(d->pc[1][0], d->pc[1][1]) * 180 / M_PI;
+    /* 0.05: positions on the sky are not quite those on the slicer */
+    ck_assert_double_eq_tol(fabs(remainder(turned - pa, 360)), 25, 0.05);
+    /* the same grid and nearly the same cube, as the instrument has not changed */
+    ck_assert_int_eq(c->nx, d->nx);
+    ck_assert_int_eq(c->ny, d->ny);
+    size_t differ = 0;
+    for (size_t i = 0; i < voxels(c); i++) {
+        differ += (c->wmap[i] > 0) != (d->wmap[i] > 0);
+    }
+    ck_assert_double_lt((double)differ, 0.01 * (double)voxels(c));
+    cube_free(c);
+    cube_free(d);
+    ck_assert_int_eq(build(all, 1, 2, "coord_system cube_pa", "ifualign 20", &c, &err),
+                     ERR_PARAM);
+    ck_assert_ptr_nonnull(strstr(err.message, "cube_pa = 20"));
+    exposure_free(all[0]);
+}
+END_TEST
+
+/* An offset moves all light of its exposure by as much; 0.003 arcsec: a thirtieth of a
+ * spaxel, by which the rim of the field falls differently on them. */
+START_TEST(test_cube_build_offsets)
+{
+    struct err err = {0};
+    struct cube *c = NULL;
+    struct exposure *all[1] = {make(2, 0.1f, 0)};
+    double ra[2], dec[2];
+    char value[300];
+    const char *path = support_path(kit.folder, "offsets.asdf");
+    static const char tree[] =
+        "#ASDF 1.0.0\n#ASDF_STANDARD 1.5.0\n%YAML 1.1\n--- \n"
+        "units: arcsec\nfilename: [other.fits, made_up_cal.fits]\n"
+        "raoffset: [9.0, 0.7]\ndecoffset: [9.0, -0.3]\n...\n";
+    support_write_file(path, tree, sizeof tree - 1);
+    support_ok(build(all, 1, 2, NULL, NULL, &c, &err), &err);
+    centre_of(c, &ra[0], &dec[0]);
+    cube_free(c);
+    snprintf(value, sizeof value, "drizzle %s", path);
+    support_ok(build(all, 1, 2, "weighting offset_file", value, &c, &err), &err);
+    centre_of(c, &ra[1], &dec[1]);
+    cube_free(c);
+    const double east = (ra[1] - ra[0]) * 3600 * cos(dec[0] * M_PI / 180);
+    ck_assert_double_eq_tol(east, 0.7, 0.003);
+    ck_assert_double_eq_tol((dec[1] - dec[0]) * 3600, -0.3, 0.003);
+    strcpy(all[0]->meta.filename, "third_cal.fits");
+    ck_assert_int_eq(build(all, 1, 2, "weighting offset_file", value, &c, &err),
+                     ERR_PARAM);
+    ck_assert_ptr_nonnull(strstr(err.message, "third_cal.fits"));
+    ck_assert_ptr_nonnull(strstr(err.message, "offsets.asdf"));
+    exposure_free(all[0]);
+}
+END_TEST
+
+/* Planes of cubepar's table, from the one at or below the range to the one at or above it;
+ * several dispersers in one cube, with the smallest spaxel and the widest range. */
+START_TEST(test_cube_build_tables)
+{
+    struct err err = {0};
+    struct cube *c = NULL;
+    struct exposure *all[2] = {make(2, 0.1f, 0), make(2, 0.1f, 0.1)};
+    support_ok(build(all, 1, 2, "linear_wave", "false", &c, &err), &err);
+    ck_assert_double_eq_tol(c->wavelength[0], 2.9, 1e-5);
+    ck_assert_double_eq_tol(c->wavelength[c->nw - 1], 4.2, 1e-5);
+    ck_assert_int_eq(c->nw, 261);
+    cube_free(c);
+    strcpy(all[1]->meta.grating, "G395M");
+    strcpy(all[1]->meta.filename, "medium_cal.fits");
+    ck_assert_int_eq(build(all, 2, 2, NULL, NULL, &c, &err), ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.message, "output_type is multi"));
+    for (int w = 0; w < 2; w++) {
+        support_ok(build(all, 2, 2, "output_type weighting",
+                         w ? "multi emsm" : "multi drizzle", &c, &err),
+                   &err);
+        ck_assert_double_eq_tol(c->cdelt1, 0.08 / 3600, 1e-10);
+        ck_assert_double_eq_tol(c->wavelength[0], 2.9, 1e-5);
+        ck_assert_double_eq_tol(c->wavelength[c->nw - 1], 4.25, 1e-5);
+        ck_assert_str_eq(c->weighting, w ? "emsm" : "drizzle");
+        ck_assert_double_eq_tol(c->rois_arcsec, w ? 0.3 : 0, 1e-6); /* two files */
+        ck_assert_double_eq_tol(c->roiw_um, w ? 0.008 : 0, 1e-6);
+        size_t filled = 0;
+        for (size_t i = 0; i < voxels(c); i++) {
+            if (c->wmap[i] > 0) {
+                ck_assert_double_eq_tol((double)c->sci[i], 2, 1e-5);
+                filled++;
+            }
+        }
+        ck_assert_uint_gt(filled, 5000);
+        cube_free(c);
+    }
+    ck_assert_int_eq(build(all, 2, 2, "output_type weighting", "multi msm", &c, &err),
+                     ERR_REFERENCE);
+    exposure_free(all[0]);
+    exposure_free(all[1]);
 }
 END_TEST
 
@@ -236,9 +392,9 @@ START_TEST(test_cube_build_refuses)
     ck_assert_int_eq(build(all, 2, 1, NULL, NULL, &c, &err), ERR_INPUT);
     ck_assert_ptr_nonnull(strstr(err.message, "other_cal.fits"));
     ck_assert_ptr_nonnull(strstr(err.message, "G395M"));
-    strcpy(all[0]->meta.grating, "G395M");
-    ck_assert_int_eq(build(all, 2, 1, NULL, NULL, &c, &err), ERR_REFERENCE);
-    ck_assert_ptr_nonnull(strstr(err.message, "G395M/F290LP"));
+    strcpy(all[0]->meta.grating, "G235M");
+    ck_assert_int_eq(build(all, 1, 1, NULL, NULL, &c, &err), ERR_REFERENCE);
+    ck_assert_ptr_nonnull(strstr(err.message, "G235M/F290LP"));
     strcpy(all[0]->meta.bunit, "DN/s");
     ck_assert_int_eq(build(all, 1, 1, NULL, NULL, &c, &err), ERR_INPUT);
     ck_assert_ptr_nonnull(strstr(err.message, "BUNIT"));
@@ -267,6 +423,9 @@ int main(void)
     tcase_add_test(t, test_cube_build_constant_sky);
     tcase_add_test(t, test_cube_build_same_for_any_threads);
     tcase_add_test(t, test_cube_build_parameters);
+    tcase_add_test(t, test_cube_build_ifualign);
+    tcase_add_test(t, test_cube_build_offsets);
+    tcase_add_test(t, test_cube_build_tables);
     tcase_add_test(t, test_cube_build_refuses);
     suite_add_tcase(s, t);
     return support_run(s);
