@@ -11,6 +11,7 @@
 
 #include "cli/ifurun_association.h"
 #include "cli/ifurun_commands.h"
+#include "cli/ifurun_source.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/path.h"
@@ -196,15 +197,9 @@ static int run_recipe(const struct ifurun_options *o, struct err *err)
     const char *recipe = o->command;
     int code = check_usage(o, recipe, err), failed = 0;
     bool associated = false;
-    char *folder = NULL;
     code = code ? code : ifurun_has_associations(o, &associated, err);
     if (!code) {
-        struct err none = {0};
-        folder = ifurun_reference_folder(o, &none);
-        code = none.code ? err_set(err, none.code, "%s", none.message) : 0;
-    }
-    if (!code) {
-        code = references_open(folder, IFURUN_CACHE_BYTES, &refs, err);
+        code = ifurun_open_source(o, &refs, err);
     }
     if (!code) {
         code = par_new(o->threads, &par, err);
@@ -226,7 +221,6 @@ static int run_recipe(const struct ifurun_options *o, struct err *err)
     }
     par_free(par);
     references_close(refs);
-    free(folder);
     return code;
 }
 
@@ -248,7 +242,7 @@ static int run_manifest(const struct ifurun_options *o, struct err *err)
     struct par *par = NULL;
     bool reported = o->report_fd >= 0;
     if (o->n_files || o->n_settings || o->n_members || o->n_save || o->stop_after ||
-        o->references) {
+        o->references || o->crds_path || o->crds_context) {
         return err_set(err, ERR_PARAM,
                        "a manifest is complete: only --threads and --reuse go with it");
     }
@@ -262,8 +256,8 @@ static int run_manifest(const struct ifurun_options *o, struct err *err)
     }
     if (!code) {
         bool chosen = job.n_references && !reported;
-        code = references_open(chosen ? NULL : job.reference_folder, IFURUN_CACHE_BYTES,
-                               &refs, err);
+        code = chosen ? references_open(NULL, IFURUN_CACHE_BYTES, &refs, err)
+                      : ifurun_open_references(&job, &refs, err);
     }
     if (!code) {
         code = par_new(o->threads, &par, err);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "cli/ifurun_source.h"
 #include "common/base/path.h"
 #include "jobs/job_plan.h"
 
@@ -86,6 +87,8 @@ int ifurun_options_read(int argc, char **argv, struct ifurun_options *ret,
 {
     static const struct option table[] = {
         {"references", required_argument, NULL, 'r'},
+        {"crds-path", required_argument, NULL, 'p'},
+        {"crds-context", required_argument, NULL, 'c'},
         {"output", required_argument, NULL, 'o'},
         {"set", required_argument, NULL, 's'},
         {"imprint", required_argument, NULL, 'i'},
@@ -111,6 +114,12 @@ int ifurun_options_read(int argc, char **argv, struct ifurun_options *ret,
         switch (option) {
         case 'r':
             o.references = optarg;
+            break;
+        case 'p':
+            o.crds_path = optarg;
+            break;
+        case 'c':
+            o.crds_context = optarg;
             break;
         case 'o':
             o.output = optarg;
@@ -205,26 +214,6 @@ void ifurun_options_done(struct ifurun_options *o)
     *o = (struct ifurun_options){0};
 }
 
-char *ifurun_reference_folder(const struct ifurun_options *o, struct err *err)
-{
-    const char *own = getenv("IFUD_REFERENCES"), *crds = getenv("CRDS_PATH");
-    if (o->references) {
-        return mem_strdup(o->references, err);
-    }
-    if (own && *own) {
-        return mem_strdup(own, err);
-    }
-    if (crds && *crds) {
-        struct stat st;
-        char *folder = path_join(crds, "references", err);
-        if (folder && !stat(folder, &st) && S_ISDIR(st.st_mode)) {
-            return folder;
-        }
-        free(folder);
-    }
-    return NULL;
-}
-
 static char *now(struct err *err)
 {
     struct timeval tv;
@@ -314,9 +303,7 @@ int ifurun_make_job(const struct ifurun_options *o, const char *recipe,
         code = job.inputs[i].path ? 0 : ERR_NOMEM;
     }
     if (!code) {
-        struct err none = {0};
-        job.reference_folder = ifurun_reference_folder(o, &none);
-        code = none.code ? err_set(err, none.code, "%s", none.message) : 0;
+        code = ifurun_source(o, &job, err);
     }
     free(base);
     if (code) {

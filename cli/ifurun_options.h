@@ -10,7 +10,7 @@
 /* The command line of ifurun. Borrows argv; ifurun_options_done frees the rest. */
 struct ifurun_options {
     const char *command; /* "spec2", "wcs", ..., or a manifest's path */
-    const char *references, *output, *stop_after, *timings;
+    const char *references, *crds_path, *crds_context, *output, *stop_after, *timings;
     int threads;
     bool help, reuse;
     int report_fd; /* -1: none */
@@ -29,10 +29,6 @@ struct ifurun_options {
 int ifurun_options_read(int argc, char **argv, struct ifurun_options *ret,
                         struct err *err);
 void ifurun_options_done(struct ifurun_options *o);
-
-/* Folder of references: --references, else $IFUD_REFERENCES, else the folder
- * "references" of a CRDS cache at $CRDS_PATH; NULL if there is none. The caller frees. */
-char *ifurun_reference_folder(const struct ifurun_options *o, struct err *err);
 
 /* A job with the options' settings. Free with job_done. */
 int ifurun_make_job(const struct ifurun_options *o, const char *recipe,

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "cli/ifurun_commands.h"
+#include "cli/ifurun_source.h"
 #include "common/data/exposure_io.h"
 #include "common/data/references.h"
 #include "jobs/job_plan.h"
@@ -22,7 +23,7 @@ int ifurun_refs(const struct ifurun_options *o, struct err *err)
         code = exposure_read_headers_alone(o->files[0], &e, err);
     }
     if (!code) {
-        code = references_open(job.reference_folder, IFURUN_CACHE_BYTES, &refs, err);
+        code = ifurun_open_references(&job, &refs, err);
     }
     for (int i = 0; !code && i < plan.recipe->n_steps; i++) {
         const struct stage *stage = plan.recipe->steps[i].stage;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/ifurun_commands.h"
+#include "cli/ifurun_source.h"
 #include "common/base/mem.h"
 #include "common/data/exposure_io.h"
 #include "common/data/wcs.h"
@@ -144,7 +145,7 @@ int ifurun_wcs(const struct ifurun_options *o, const atomic_bool *cancel,
         code = exposure_read_headers_alone(o->files[0], &e, err);
     }
     if (!code) {
-        code = references_open(job.reference_folder, IFURUN_CACHE_BYTES, &refs, err);
+        code = ifurun_open_references(&job, &refs, err);
     }
     if (!code) {
         code = par_new(o->threads, &par, err);

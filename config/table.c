@@ -31,6 +31,19 @@ const struct param config_table[] = {
      .may_be_none = true,
      .unit = "path",
      .doc = "Reference files, any depth; none: only override_<type> settings"},
+    {.name = "crds_path",
+     .type = PARAM_STRING,
+     .fallback = "none",
+     .may_be_none = true,
+     .unit = "path",
+     .doc = "A CRDS cache, read only: the rules of crds_context choose the references "
+            "from it, and references_folder is not asked"},
+    {.name = "crds_context",
+     .type = PARAM_STRING,
+     .fallback = "latest",
+     .unit = "",
+     .doc = "The context, such as jwst_1234.pmap; latest: the newest that the cache "
+            "knows of"},
     {.name = "references_memory_mb",
      .type = PARAM_INT,
      .fallback = "1024",
@@ -275,6 +288,8 @@ const size_t config_table_n = sizeof config_table / sizeof *config_table;
 /* A line each, since many add to it. */
 /* clang-format off */
 static const char *const live[] = {
+    "crds_context",
+    "crds_path",
     "settle_seconds",
     "incomplete_seconds",
     "rescan_seconds",

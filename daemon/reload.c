@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -52,6 +53,20 @@ static void take(struct service *s, struct config *merged, const char *changed,
     apply(s);
 }
 
+/* The context of a configuration that is about to be taken. */
+static int use_crds(struct service *s, const struct config *fresh, struct err *err)
+{
+    static const char *const keys[] = {"crds_path", "crds_context"};
+    const struct params *old = s->config->values, *new = fresh->values;
+    bool same = true;
+    for (int i = 0; i < 2; i++) {
+        same = same && !strcmp(params_text(old, keys[i]), params_text(new, keys[i]));
+    }
+    return same ? 0
+                : references_use_crds(s->references, params_string(new, "crds_path"),
+                                      params_string(new, "crds_context"), err);
+}
+
 void reload_configuration(struct service *s)
 {
     struct config *fresh = NULL, *merged = NULL;
@@ -61,7 +76,10 @@ void reload_configuration(struct service *s)
     int code = config_read(s->config->path, &fresh, &err);
     code =
         code ? code : config_merge(s->config, fresh, &merged, &changed, &restart, &err);
+    code = code ? code : use_crds(s, merged, &err);
     if (code) {
+        config_free(merged);
+        free(restart);
         refuse(s, &err);
     } else {
         take(s, merged, changed, restart);

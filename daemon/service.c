@@ -191,6 +191,10 @@ static int open_workers(struct service *s, executor_run run, struct err *err)
     int code = gate_open(&s->gate, workers, err);
     code =
         code ? code : references_open(s->references_folder, bytes, &s->references, err);
+    if (!code && params_string(v, "crds_path")) {
+        code = references_use_crds(s->references, params_string(v, "crds_path"),
+                                   params_string(v, "crds_context"), err);
+    }
     struct executor_options o = {.workers = workers,
                                  .threads = s->place.threads,
                                  .refs = s->references,

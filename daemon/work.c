@@ -185,6 +185,12 @@ int work_describe(struct queue *q, const struct spool *spool,
          !(job.reference_folder = mem_strdup(place->references, err)))) {
         goto out;
     }
+    const char *crds = params_string(config->values, "crds_path");
+    if (crds && (!(job.crds_path = mem_strdup(crds, err)) ||
+                 !(job.crds_context = mem_strdup(
+                       params_string(config->values, "crds_context"), err)))) {
+        goto out;
+    }
     code = add_inputs(q, spool, row, &job, err);
     code = code ? code : add_members(q, spool, row, &job, err);
     code = code ? code : work_settings(config, row->recipe, &job, err);

@@ -38,6 +38,8 @@ void job_done(struct job *job)
     free(job->id);
     free(job->recipe);
     free(job->reference_folder);
+    free(job->crds_path);
+    free(job->crds_context);
     free(job->stop_after);
     free(job->output_folder);
     free(job->product_name);

@@ -46,7 +46,8 @@ struct job {
     size_t n_inputs;
     struct job_member *members;
     size_t n_members;
-    char *reference_folder; /* NULL: overrides only */
+    char *reference_folder; /* NULL: overrides only, or a CRDS context */
+    char *crds_path, *crds_context; /* a CRDS cache whose rules choose; NULL: none */
     struct job_reference *references;
     size_t n_references; /* 0: choose at run time */
     struct job_setting *settings;

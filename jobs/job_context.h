@@ -48,6 +48,11 @@ struct job_context {
 /* The environment of stage `name`. */
 struct stage_env job_context_env(struct job_context *c, const char *name);
 
+/* A reference was used: into the provenance, as crds://NAME if it lies in the CRDS cache
+ * (as in the peer's headers). */
+void job_context_used(struct job_context *c, const char *stage,
+                      const struct reference_choice *choice);
+
 /* ---- job_products.c ---- */
 
 /* S_* of every step up to the one being run, in a product's primary header. */

@@ -305,6 +305,9 @@ int job_parse(const char *json, struct job *ret, struct err *err)
     read_files(&r, "inputs", "inputs[].", &job.inputs, &job.n_inputs);
     read_members(&r, &job);
     job.reference_folder = take_text(&r, "reference_folder", false);
+    job.crds_path = take_text(&r, "crds_path", false);
+    job.crds_context = take_text(&r, "crds_context", false);
+    check_name(&r, "crds_context", job.crds_context);
     read_references(&r, &job);
     read_settings(&r, &job);
     read_save(&r, &job);
@@ -435,6 +438,10 @@ char *job_to_json(const struct job *job, struct err *err)
         job->date, "threads", job->threads, "attempt", job->attempt);
     if (root && job->n_reuse) {
         json_object_set_new(root, "reuse", list_files(job->reuse, job->n_reuse));
+    }
+    if (root && job->crds_path) {
+        json_object_set_new(root, "crds_path", json_string(job->crds_path));
+        json_object_set_new(root, "crds_context", text_or_null(job->crds_context));
     }
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);

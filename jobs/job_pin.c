@@ -75,6 +75,19 @@ static int pin(struct job *job, size_t *room, const struct exposure_meta *meta,
     return r->input && r->path ? make_absolute(&r->path, err) : ERR_NOMEM;
 }
 
+/* The context that "latest" stands for, so that the manifest says which. */
+static int pin_context(struct job *job, struct references *refs, struct err *err)
+{
+    char context[64];
+    references_context(refs, context);
+    if (!context[0]) {
+        return 0;
+    }
+    free(job->crds_context);
+    job->crds_context = mem_strdup(context, err);
+    return job->crds_context ? 0 : ERR_NOMEM;
+}
+
 /* is_member: only what imprints and backgrounds go through. */
 static int pin_exposure(struct job *job, const struct job_plan *plan, size_t *room,
                         struct references *refs, const struct exposure *e,
@@ -143,6 +156,10 @@ int job_pin(struct job *job, struct references *refs, struct err *err)
     job->n_references = 0;
     if (job->reference_folder) {
         code = make_absolute(&job->reference_folder, err);
+    }
+    if (!code && job->crds_path) {
+        code = make_absolute(&job->crds_path, err);
+        code = code ? code : pin_context(job, refs, err);
     }
     if (!code) {
         code = make_absolute(&job->output_folder, err);

@@ -21,17 +21,29 @@ static const char *on_override(void *user, const char *stage, const char *type,
     return job_plan_override(&c->plan, stage, type, meta);
 }
 
+void job_context_used(struct job_context *c, const char *stage,
+                      const struct reference_choice *choice)
+{
+    static const char in_cache[] = "/references/";
+    const char *crds = c->job->crds_path;
+    size_t n = crds ? strlen(crds) : 0;
+    bool is_crds = crds && !strncmp(choice->path, crds, n) &&
+                   !strncmp(choice->path + n, in_cache, sizeof in_cache - 1);
+    char name[sizeof choice->name + 8];
+    struct err err = {0};
+    snprintf(name, sizeof name, "%s%s", is_crds ? "crds://" : "", choice->name);
+    if (provenance_add(&c->provenance, PROVENANCE_REFERENCE, stage, choice->type, name,
+                       choice->sha256, &err)) {
+        c->late = err;
+    }
+}
+
 static void on_reference(void *user, const struct exposure_meta *meta,
                          const struct reference_choice *choice)
 {
     struct job_context *c = user;
-    struct err err = {0};
     (void)meta;
-    if (provenance_add(&c->provenance, PROVENANCE_REFERENCE,
-                       c->plan.recipe->steps[c->step].name, choice->type, choice->name,
-                       choice->sha256, &err)) {
-        c->late = err;
-    }
+    job_context_used(c, c->plan.recipe->steps[c->step].name, choice);
 }
 
 /* Written at once: memory holds it no longer than it must. */
@@ -140,6 +152,10 @@ static int begin(struct job_context *c, struct err *err)
         return ERR_NOMEM;
     }
     strncpy(c->provenance.version, IFUD_VERSION, sizeof c->provenance.version - 1);
+    if (job->crds_path && job->crds_context) {
+        snprintf(c->provenance.crds_context, sizeof c->provenance.crds_context, "%s",
+                 job->crds_context);
+    }
     strncpy(c->provenance.date, job->date, sizeof c->provenance.date - 1);
     code = sha256_bytes(c->manifest, strlen(c->manifest), c->provenance.manifest_sha256,
                         err);

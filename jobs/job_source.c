@@ -40,12 +40,7 @@ static void used(void *user, const struct exposure_meta *meta,
                  const struct reference_choice *choice)
 {
     struct job_source *s = user;
-    struct job_context *c = s->context;
-    struct err err = {0};
-    if (provenance_add(&c->provenance, PROVENANCE_REFERENCE, "assign_wcs", choice->type,
-                       choice->name, choice->sha256, &err)) {
-        c->late = err;
-    }
+    job_context_used(s->context, "assign_wcs", choice);
     compare_references(s, meta, choice);
 }
 

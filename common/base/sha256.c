@@ -33,6 +33,17 @@ int sha256_bytes(const void *data, size_t n, char ret_hex[SHA256_HEX], struct er
     return 0;
 }
 
+int sha1_bytes(const void *data, size_t n, char ret_hex[41], struct err *err)
+{
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    if (!EVP_Digest(data, n, sum, &length, EVP_sha1(), NULL) || length != 20) {
+        return err_set(err, ERR_NOMEM, "SHA-1 failed");
+    }
+    hex(sum, length, ret_hex);
+    return 0;
+}
+
 int sha256_begin(struct sha256 **ret, struct err *err)
 {
     EVP_MD_CTX *digest = EVP_MD_CTX_new();

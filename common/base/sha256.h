@@ -29,4 +29,8 @@ int sha256_fd(int fd, const char *name, char ret_hex[SHA256_HEX], uint64_t *ret_
 int sha256_file(const char *path, char ret_hex[SHA256_HEX], uint64_t *ret_bytes,
                 struct err *err);
 
+/* SHA-1, which the observatory's mapping files carry of themselves: no proof against
+ * intent, only against damage. */
+int sha1_bytes(const void *data, size_t n, char ret_hex[41], struct err *err);
+
 #endif

@@ -25,8 +25,12 @@ struct exposure_meta {
     char instrument[16]; /* INSTRUME */
     char detector[8];    /* NRS1 or NRS2 */
     char filter[12], grating[12];
-    char date_obs[16], time_obs[20]; /* DATE-OBS, TIME-OBS: UTC */
-    char bunit[24];                  /* BUNIT of SCI */
+    char read_pattern[16],
+        subarray[16];                  /* READPATT, SUBARRAY; "" if absent, as below */
+    char lamp[24], operation_mode[24]; /* LAMP, OPMODE */
+    char visit_type[40], tso_visit[8]; /* VISITYPE, TSOVISIT */
+    char date_obs[16], time_obs[20];   /* DATE-OBS, TIME-OBS: UTC */
+    char bunit[24];                    /* BUNIT of SCI */
     char program[16], observation[16], visit[16], visit_group[8], sequence[8],
         activity[8],
         exposure_number[8]; /* PROGRAM OBSERVTN VISIT VISITGRP SEQ_ID ACT_ID EXPOSURE */

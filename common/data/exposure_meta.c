@@ -50,6 +50,12 @@ static const struct text_field texts[] = {
     TEXT("SRCTYPE", source_type, false),
     TEXT("SRCTYAPT", source_type_apt, false),
     TEXT("PATTTYPE", pattern_type, false),
+    TEXT("READPATT", read_pattern, false),
+    TEXT("SUBARRAY", subarray, false),
+    TEXT("LAMP", lamp, false),
+    TEXT("OPMODE", operation_mode, false),
+    TEXT("VISITYPE", visit_type, false),
+    TEXT("TSOVISIT", tso_visit, false),
 };
 
 static const struct real_field reals[] = {

@@ -127,6 +127,24 @@ static int reference_keywords(const struct provenance *p, struct header *h,
     return code;
 }
 
+/* Which rules chose the references, and who asked them. */
+static int context_keywords(const struct provenance *p, const char *version,
+                            struct header *h, struct err *err)
+{
+    char program[48];
+    if (!p->crds_context[0]) {
+        header_remove(h, "CRDS_CTX");
+        header_remove(h, "CRDS_VER");
+        return 0;
+    }
+    snprintf(program, sizeof program, "ifud %s", version);
+    int code = header_set_string(h, "CRDS_VER", program,
+                                 "File selection software and its version", err);
+    return code ? code
+                : header_set_string(h, "CRDS_CTX", p->crds_context,
+                                    "CRDS context (.pmap) of the ref files", err);
+}
+
 int provenance_to_header(const struct provenance *p, const char *filename,
                          const char *datamodl, struct header *h, struct err *err)
 {
@@ -146,6 +164,7 @@ int provenance_to_header(const struct provenance *p, const char *filename,
         code = header_set_string(h, "IFUD_MAN", p->manifest_sha256,
                                  "SHA-256 of the job's manifest", err);
     }
+    code = code || !p ? code : context_keywords(p, version, h, err);
     return code || !p ? code : reference_keywords(p, h, err);
 }
 

@@ -23,17 +23,19 @@ enum provenance_kind {
 
 struct provenance_item {
     enum provenance_kind kind;
-    char *stage;     /* "" for inputs; the stage that used or has it */
-    char *name;      /* input: "exposure"; reference: its type; parameter: its name;
+    char *stage; /* "" for inputs; the stage that used or has it */
+    char *name;  /* input: "exposure"; reference: its type; parameter: its name;
                         fingerprint: "code <version>" */
-    char *value;     /* file name without folder; parameter: its text; fingerprint: date
-                        of the run that did the step */
+    char *value; /* file name without folder, with crds:// before it if it was chosen
+                        from a CRDS cache; parameter: its text; fingerprint: date of the
+                        run that did the step */
     char sha256[65]; /* "" for parameters */
 };
 
 struct provenance {
     char version[32];         /* of this program */
     char manifest_sha256[65]; /* "" if there was none */
+    char crds_context[64];    /* whose rules chose the references; "" if none did */
     char date[32];            /* DATE of the product, ISO 8601 UTC */
     struct provenance_item *items;
     size_t n, room;
@@ -48,9 +50,9 @@ int provenance_add(struct provenance *p, enum provenance_kind kind, const char *
 
 /*
  * Keywords of a product's primary header: DATE, FILENAME, DATAMODL, CAL_SW, IFUD_VER,
- * IFUD_MAN, and R_* for every reference item. p may be NULL (only FILENAME, DATAMODL
- * and the program's name and version). Cards of another calibration (CAL_VER, CAL_VCS)
- * are removed.
+ * IFUD_MAN, R_* for every reference item, and CRDS_CTX and CRDS_VER if a context chose them
+ * (else those are removed). p may be NULL (only FILENAME, DATAMODL and the program's name
+ * and version). Cards of another calibration (CAL_VER, CAL_VCS) are removed.
  */
 int provenance_to_header(const struct provenance *p, const char *filename,
                          const char *datamodl, struct header *primary, struct err *err);

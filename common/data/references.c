@@ -12,6 +12,7 @@
 #include "common/base/mem.h"
 #include "common/base/path.h"
 #include "common/base/sha256.h"
+#include "common/data/crds_cache.h"
 #include "common/data/reference_cache.h"
 #include "common/data/reference_index.h"
 
@@ -27,7 +28,9 @@ struct hashed {
 struct references {
     char *folder; /* NULL: overrides only */
     struct reference_cache *cache;
-    pthread_mutex_t lock; /* guards index and hashes */
+    pthread_mutex_t lock;         /* guards what follows */
+    struct crds_cache *crds;      /* NULL: the index chooses */
+    char *crds_path, *crds_asked; /* asked: as given, perhaps "latest" */
     struct reference_index index;
     struct hashed *hashes;
     size_t n_hashes;
@@ -62,6 +65,9 @@ void references_close(struct references *refs)
     }
     reference_cache_free(refs->cache);
     reference_index_done(&refs->index);
+    crds_cache_free(refs->crds);
+    free(refs->crds_path);
+    free(refs->crds_asked);
     for (size_t i = 0; i < refs->n_hashes; i++) {
         free(refs->hashes[i].path);
     }
@@ -71,13 +77,67 @@ void references_close(struct references *refs)
     free(refs);
 }
 
+int references_use_crds(struct references *refs, const char *path, const char *context,
+                        struct err *err)
+{
+    struct crds_cache *fresh = NULL;
+    char *own_path = path ? mem_strdup(path, err) : NULL;
+    char *own_context = path ? mem_strdup(context, err) : NULL;
+    int code = path && !(own_path && own_context) ? ERR_NOMEM : 0;
+    if (!code && path) {
+        code = crds_cache_open(path, context, &fresh, err);
+    }
+    if (code) {
+        free(own_path);
+        free(own_context);
+        return code;
+    }
+    pthread_mutex_lock(&refs->lock);
+    struct crds_cache *old = refs->crds;
+    char *old_path = refs->crds_path, *old_context = refs->crds_asked;
+    refs->crds = fresh;
+    refs->crds_path = own_path;
+    refs->crds_asked = own_context;
+    pthread_mutex_unlock(&refs->lock);
+    crds_cache_free(old);
+    free(old_path);
+    free(old_context);
+    return 0;
+}
+
+void references_context(struct references *refs, char ret[64])
+{
+    pthread_mutex_lock(&refs->lock);
+    snprintf(ret, 64, "%s", refs->crds ? crds_cache_context(refs->crds) : "");
+    pthread_mutex_unlock(&refs->lock);
+}
+
+static int rescan_crds(struct references *refs, bool *ret_done, struct err *err)
+{
+    pthread_mutex_lock(&refs->lock);
+    bool has = refs->crds != NULL;
+    char *path = has ? mem_strdup(refs->crds_path, err) : NULL;
+    char *asked = has ? mem_strdup(refs->crds_asked, err) : NULL;
+    pthread_mutex_unlock(&refs->lock);
+    int code = has && !(path && asked) ? ERR_NOMEM : 0;
+    if (!code && has) {
+        code = references_use_crds(refs, path, asked, err);
+    }
+    free(path);
+    free(asked);
+    *ret_done = has;
+    return code;
+}
+
 int references_rescan(struct references *refs, struct err *err)
 {
     struct reference_index fresh = {0};
-    if (!refs->folder) {
-        return 0;
+    bool done = false;
+    int code = rescan_crds(refs, &done, err);
+    if (code || done || !refs->folder) {
+        return code;
     }
-    int code = reference_index_scan(refs->folder, &fresh, err);
+    code = reference_index_scan(refs->folder, &fresh, err);
     if (!code) {
         pthread_mutex_lock(&refs->lock);
         struct reference_index old = refs->index;
@@ -293,13 +353,56 @@ static int choose_indexed(struct references *refs, const char *type,
     return code;
 }
 
+/* By the rules of the context. *ret_found false: not applicable. Lock held. */
+static int choose_by_rules(struct references *refs, const char *type,
+                           const struct exposure_meta *meta,
+                           struct reference_choice *choice, bool *ret_found,
+                           struct err *err)
+{
+    enum crds_answer answer;
+    char *path = NULL;
+    int code =
+        crds_cache_choose(refs->crds, type, meta, &answer, &path, choice->reason, err);
+    *ret_found = !code && answer == CRDS_FILE;
+    if (!code && path) {
+        code = fill(choice, type, path, err);
+        code = code ? code : hash_of(refs, path, ERR_REFERENCE, choice->sha256, err);
+    }
+    free(path);
+    return code;
+}
+
+/* *ret_done: a context is in use, and has answered. */
+static int try_rules(struct references *refs, const char *type,
+                     const struct exposure_meta *meta, struct reference_choice *choice,
+                     bool *ret_found, bool *ret_done, struct err *err)
+{
+    pthread_mutex_lock(&refs->lock);
+    *ret_done = refs->crds != NULL;
+    int code =
+        refs->crds ? choose_by_rules(refs, type, meta, choice, ret_found, err) : 0;
+    pthread_mutex_unlock(&refs->lock);
+    return code;
+}
+
 int references_choose(struct references *refs, const char *type,
                       const struct exposure_meta *meta, const char *override_path,
                       struct reference_choice *ret, struct err *err)
 {
     struct reference_choice choice = {0};
+    bool found = true, done = override_path != NULL;
     int code = override_path ? choose_override(refs, type, override_path, &choice, err)
-                             : choose_indexed(refs, type, meta, &choice, err);
+                             : try_rules(refs, type, meta, &choice, &found, &done, err);
+    if (!code && !done) {
+        code = choose_indexed(refs, type, meta, &choice, err);
+    }
+    if (!code && !found) {
+        code =
+            err_set(err, ERR_REFERENCE,
+                    "no reference of type '%s' for %s: not applicable by %s; name one "
+                    "with override_%s",
+                    type, meta->filename, choice.reason, type);
+    }
     if (!code) {
         *ret = choice;
     }
@@ -326,13 +429,27 @@ int references_choose_if_any(struct references *refs, const char *type,
                              const char *override_path, struct reference_choice *ret,
                              bool *ret_found, struct err *err)
 {
-    if (override_path
-            ? !override_path[0] || !strcasecmp(override_path, REFERENCE_NOT_APPLICABLE)
-            : !is_there(refs, type, meta)) {
+    struct reference_choice choice = {0};
+    bool none = override_path && (!override_path[0] ||
+                                  !strcasecmp(override_path, REFERENCE_NOT_APPLICABLE));
+    int code = 0;
+    if (!override_path) {
+        bool found = false, done = false;
+        code = try_rules(refs, type, meta, &choice, &found, &done, err);
+        none = done ? !found : !is_there(refs, type, meta);
+        if (!code && done && found) {
+            *ret = choice;
+        }
+        if (code || (done && found)) {
+            *ret_found = found;
+            return code;
+        }
+    }
+    if (none) {
         *ret_found = false;
         return 0;
     }
-    int code = references_choose(refs, type, meta, override_path, ret, err);
+    code = references_choose(refs, type, meta, override_path, ret, err);
     if (!code) {
         *ret_found = true;
     }

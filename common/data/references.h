@@ -7,8 +7,8 @@
 #include "common/data/exposure.h"
 
 /*
- * Reference files: an index of a folder by the files' own metadata, the choice for one
- * exposure, and one read-only cache per process.
+ * Reference files: an index of a folder by the files' own metadata or the rules of a CRDS
+ * context, the choice for one exposure, and one read-only cache per process.
  *
  * Matching: type, instrument, detector, filter, grating, exposure type; P_DETECT,
  * P_EXP_TY, P_FILTER, P_GRATIN (p_* in ASDF, "A|B|") override the plain value; absent,
@@ -30,7 +30,19 @@ int references_open(const char *folder, size_t max_bytes, struct references **re
 void references_close(
     struct references *refs); /* NULL is fine; no handle may be held */
 
-/* Index the folder again (new files appear); handles already held stay valid. */
+/*
+ * From now on the rules of a CRDS context choose, from a cache folder (crds_cache.h), in place
+ * of the folder's index; what is named outright stays so. context: "jwst_NNNN.pmap" or
+ * "latest". path NULL: the folder's index again. On failure nothing changes.
+ */
+int references_use_crds(struct references *refs, const char *path, const char *context,
+                        struct err *err);
+
+/* The context whose rules choose, "jwst_NNNN.pmap"; "" if none does. */
+void references_context(struct references *refs, char ret[64]);
+
+/* Index the folder again, or read the context's rules again (new files appear); handles
+ * already held stay valid. */
 int references_rescan(struct references *refs, struct err *err);
 
 /*
@@ -61,7 +73,7 @@ int references_choose(struct references *refs, const char *type,
 /*
  * Like references_choose, for types that an exposure can do without
  * (reference_type_is_optional): *ret_found is false, and that is no error, if no file of
- * the folder suits, or override_path is "N/A" or "" (none was there when a job was
+ * the folder suits, the context's rules say that it is not applicable, or override_path is "N/A" or "" (none was there when a job was
  * pinned).
  */
 int references_choose_if_any(struct references *refs, const char *type,

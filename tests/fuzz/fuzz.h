@@ -21,13 +21,14 @@ struct fuzz_target {
 extern const struct fuzz_target fuzz_targets[]; /* ends with name == NULL */
 const struct fuzz_target *fuzz_target_find(const char *name); /* or NULL */
 
-void fuzz_fits(const uint8_t *data, size_t n);        /* exposures, FITS references */
-void fuzz_asdf(const uint8_t *data, size_t n);        /* ASDF references, transforms */
-void fuzz_manifest(const uint8_t *data, size_t n);    /* of a job */
-void fuzz_config(const uint8_t *data, size_t n);      /* the daemon's configuration */
-void fuzz_report(const uint8_t *data, size_t n);      /* of a job's process */
-void fuzz_socket(const uint8_t *data, size_t n);      /* the status socket */
-void fuzz_association(const uint8_t *data, size_t n); /* association files */
+void fuzz_fits(const uint8_t *data, size_t n);     /* exposures, FITS references */
+void fuzz_asdf(const uint8_t *data, size_t n);     /* ASDF references, transforms */
+void fuzz_manifest(const uint8_t *data, size_t n); /* of a job */
+void fuzz_config(const uint8_t *data, size_t n);   /* the daemon's configuration */
+void fuzz_report(const uint8_t *data, size_t n);   /* of a job's process */
+void fuzz_socket(const uint8_t *data, size_t n);   /* the status socket */
+void fuzz_association(const uint8_t *data, size_t n);
+void fuzz_crds(const uint8_t *data, size_t n); /* association files */
 
 /* A folder of this process below $TMPDIR, removed at its end. */
 const char *fuzz_folder(void);

@@ -20,6 +20,7 @@ const struct fuzz_target fuzz_targets[] = {{"fits", fuzz_fits},
                                            {"report", fuzz_report},
                                            {"socket", fuzz_socket},
                                            {"association", fuzz_association},
+                                           {"crds", fuzz_crds},
                                            {NULL, NULL}};
 
 static const struct fuzz_target *target;
