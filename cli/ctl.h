@@ -25,7 +25,7 @@ enum ctl_exit { /* documented in --help and ifuctl(1) */
 struct ctl {
     const char *socket, *config_path, *inbox;
     const char *program, *group, *state, *reason;
-    bool json, watch, follow, names, all, dry_run, exit_code;
+    bool json, watch, follow, names, all, dry_run, exit_code, stale;
     double timeout;        /* s; < 0: none */
     long limit;            /* 0: not given */
     long minus;            /* -N on the command line: N; 0: not given */
@@ -66,6 +66,9 @@ int ctl_do_list(struct ctl *c, const char *name, int n, char **words);
 int ctl_do_events(struct ctl *c, const char *name, int n, char **words);
 /* ctl_queue.c: queue check, backup, prune */
 int ctl_do_queue(struct ctl *c, const char *name, int n, char **words);
+/* ctl_stale.c: what is stale, and reducing it again */
+int ctl_do_stale(struct ctl *c, const char *name, int n, char **words);
+int ctl_do_reduce(struct ctl *c, const char *name, int n, char **words);
 /* ctl_wait.c: submit and wait */
 int ctl_do_submit(struct ctl *c, const char *name, int n, char **words);
 int ctl_do_wait(struct ctl *c, const char *name, int n, char **words);

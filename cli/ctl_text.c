@@ -162,6 +162,9 @@ static void print_job(FILE *out, const json_t *job)
     if (*ctl_text(job, "why")) {
         print_line(out, "next", ctl_text(job, "why"));
     }
+    if (json_is_object(json_object_get(job, "stale"))) {
+        print_line(out, "stale", ctl_text(json_object_get(job, "stale"), "why"));
+    }
     if (ctl_whole(job, "peak_bytes")) {
         ctl_bytes(ctl_number(job, "peak_bytes"), a);
         ctl_bytes(ctl_number(job, "estimate_bytes"), b);

@@ -23,6 +23,11 @@ void ctl_print_service(FILE *out, const char *command, const json_t *answer);
 void ctl_print_proceed(FILE *out, const json_t *answer);
 void ctl_print_care(FILE *out, const json_t *answer);
 
+/* ctl_text_stale.c: what is stale, what is reduced again, and as of when that is known */
+void ctl_print_stale(FILE *out, const json_t *answer, bool names_only);
+void ctl_print_reduced(FILE *out, const json_t *answer);
+void ctl_print_stale_since(FILE *out, const json_t *sum);
+
 /* Seconds as "4.2 s", "3 min 5 s", "2 h 10 min", "5 d 3 h". */
 void ctl_duration(double seconds, char ret[32]);
 /* Bytes as "512 MB", "3.2 GB" (powers of 1024). */

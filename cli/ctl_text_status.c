@@ -101,6 +101,11 @@ static void print_counts(FILE *out, const json_t *s)
         fprintf(out, "           %ld science without a leakage exposure\n",
                 ctl_whole(s, "without_imprint"));
     }
+    long stale = ctl_whole(json_object_get(s, "stale"), "jobs");
+    if (stale) {
+        fprintf(out, "stale      products of %ld job%s: ifuctl stale\n", stale,
+                ctl_plural(stale));
+    }
     if (json_is_object(memory)) {
         char used[32], budget[32];
         ctl_bytes(ctl_number(memory, "reserved_bytes"), used);

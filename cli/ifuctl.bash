@@ -37,7 +37,7 @@ _ifuctl() {
     esac
     case $command in
     '') _ifud_words "$word" < <("$program" --help 2>/dev/null | sed -n '/^COMMANDS/,/^$/s/^  \([a-z]*\).*/\1/p') ;;
-    show | why | events | retry | hold | release | cancel | quarantine | priority)
+    show | why | events | reduce | retry | hold | release | cancel | quarantine | priority)
         _ifud_words "$word" < <("$program" "${place[@]}" list --names --limit 500 2>/dev/null) ;;
     proceed)
         _ifud_words "$word" < <("$program" "${place[@]}" status --json 2>/dev/null |

@@ -36,6 +36,9 @@ const struct ctl_command ctl_commands[] = {
      ctl_do_priority},
     {"proceed", "GROUP...", "combine groups without what they still wait for", 1, -1,
      ctl_do_proceed},
+    {"stale", "", "products that would be others now, and why", 0, 0, ctl_do_stale},
+    {"reduce", "--stale JOB|GROUP...", "reduce what is stale again; --all, too", 0, -1,
+     ctl_do_reduce},
     {"drain", "", "start nothing new, also after a restart", 0, 0, ctl_do_service},
     {"resume", "", "end draining", 0, 0, ctl_do_service},
     {"rescan", "", "list the inbox and the references now", 0, 0, ctl_do_service},
@@ -55,6 +58,7 @@ static const char options_help[] =
     "  --group G         list, and commands for jobs: the jobs of a group\n"
     "  --all             commands for jobs: all that the command makes sense for\n"
     "  --names           list: only names\n"
+    "  --stale           reduce: what is stale\n"
     "  --reason TEXT     commands for jobs: kept with the job\n"
     "  --exit-code       status, show: the exit status says the state\n"
     "  --timeout S       wait: give up after S seconds\n"
@@ -163,6 +167,7 @@ enum {
     OPT_NAMES,
     OPT_EXIT_CODE,
     OPT_DRY_RUN,
+    OPT_STALE,
     OPT_VERSION
 };
 
@@ -182,6 +187,7 @@ static const struct option options[] = {
     {"all", no_argument, NULL, OPT_ALL},
     {"names", no_argument, NULL, OPT_NAMES},
     {"exit-code", no_argument, NULL, OPT_EXIT_CODE},
+    {"stale", no_argument, NULL, OPT_STALE},
     {"dry-run", no_argument, NULL, OPT_DRY_RUN},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -228,6 +234,9 @@ static int read_options(struct ctl *c, int argc, char **argv)
             break;
         case OPT_EXIT_CODE:
             c->exit_code = true;
+            break;
+        case OPT_STALE:
+            c->stale = true;
             break;
         case OPT_DRY_RUN:
             c->dry_run = true;

@@ -146,6 +146,12 @@ const struct param config_table[] = {
      .unit = "",
      .doc = "Positions of a nod pattern are backgrounds of one another; false for "
             "sources that fill the field"},
+    {.name = "reuse_products",
+     .type = PARAM_BOOL,
+     .fallback = "true",
+     .unit = "",
+     .doc = "Steps whose inputs, references, parameters and code are those of the "
+            "products that are there are not run again"},
     {.name = "workers",
      .type = PARAM_INT,
      .fallback = "1",
@@ -298,6 +304,7 @@ static const char *const live[] = {
     "background_policy",
     "background_stage",
     "nod_subtraction",
+    "reuse_products",
     "reserve_mb",
     "reserve_inodes",
     "retry_seconds",

@@ -3,7 +3,7 @@
 #include "common/base/mem.h"
 
 /*
- * Schema 2 with what to_3 and queue_to_4 add. Beside the rows proper:
+ * Schema 2 with what to_3, queue_to_4 and queue_to_5 add. Beside the rows proper:
  *   tally    how many jobs, exposures and files are in each state, kept by triggers, so
  *            that a status costs the same with a hundred thousand jobs
  *   grp      one row for each group: to be looked at (dirty), since when it is quiet (0:
@@ -261,7 +261,8 @@ int queue_migrate(struct queue *q, int from, struct err *err)
     code = code || from >= 2 ? code : sql_exec(q, sums, err);
     code = code || from != 1 ? code : sql_exec(q, from_1_rows, err);
     code = code || from >= 3 ? code : sql_exec(q, to_3, err);
-    code = code ? code : sql_exec(q, queue_to_4, err);
+    code = code || from >= 4 ? code : sql_exec(q, queue_to_4, err);
+    code = code ? code : sql_exec(q, queue_to_5, err);
     if (code) {
         queue_rollback(q);
     } else {

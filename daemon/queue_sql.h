@@ -28,7 +28,7 @@ struct queue {
     } cache[SQL_CACHE];
 };
 
-#define QUEUE_SCHEMA 4 /* PRAGMA user_version; queue_migrate.c */
+#define QUEUE_SCHEMA 5 /* PRAGMA user_version; queue_migrate.c */
 
 /* The error of the connection. A full disk, a failing one, or a lack of memory may pass;
  * what SQLite refuses for other reasons is a bug here. */
@@ -62,6 +62,7 @@ int sql_leave(struct queue *q, int code, struct err *err);
 
 int queue_migrate(struct queue *q, int from, struct err *err); /* queue_migrate.c */
 extern const char queue_to_4[];                   /* queue_migrate_associations.c */
+extern const char queue_to_5[];                   /* queue_migrate_stale.c */
 void queue_read_job(sqlite3_stmt *st, void *row); /* queue_jobs.c */
 #define QUEUE_JOB_COLUMNS                                                              \
     "id, name, recipe, base, grp, program, version, state, attempt, failures,"         \

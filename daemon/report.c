@@ -32,6 +32,8 @@ static const struct verb {
     {"backup", report_backup, OWNER | BESIDE},
     {"prune", report_prune, OWNER | LIVE},
     {"prunable", report_prunable, OWNER | BESIDE},
+    {"stale", report_stale, 0},
+    {"reduce", report_reduce, OWNER | LIVE},
 };
 
 #define N_VERBS (sizeof verbs / sizeof *verbs)

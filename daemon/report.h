@@ -17,6 +17,7 @@
  *   report_show.c      show, list, events
  *   report_why.c       what a job waits for, in words
  *   report_commands.c  what changes jobs, and the service
+ *   report_stale.c     what is stale, and reducing it again
  *   report_care.c      queue check, backup, prune
  *   report_json.c      rows as JSON
  *

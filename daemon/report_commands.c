@@ -8,6 +8,7 @@
 #include "daemon/queue_find.h"
 #include "daemon/report_parts.h"
 #include "daemon/service_state.h"
+#include "daemon/stale.h"
 
 /* Jobs that one request changes at most: others wait for no longer than that takes. */
 #define BATCH 200
@@ -311,6 +312,7 @@ json_t *report_rescan(const struct report *r, const struct request *in, struct e
     log_event(LOG_LEVEL_INFO, message_id(MESSAGE_COMMAND), NULL,
               "listing the inbox and the references anew");
     executor_rescan_references(r->live->executor);
+    stale_look_anew(r->live);
     inbox_rescan(r->live->inbox);
     json_t *o = json_object();
     report_put(o, "inbox", report_text(r->inbox_folder));

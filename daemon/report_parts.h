@@ -54,6 +54,16 @@ struct queue_association;
 json_t *report_association(const struct report *r, const struct queue_association *a,
                            struct err *err);
 
+/* ---- report_stale.c ---- */
+
+json_t *report_stale(const struct report *r, const struct request *in, struct err *err);
+json_t *report_reduce(const struct report *r, const struct request *in,
+                      struct err *err);
+/* How many, and since when that is known; of the status. */
+json_t *report_stale_sum(const struct report *r);
+/* Of a job, or null. */
+json_t *report_stale_of(const struct report *r, int64_t job);
+
 /* ---- report_why.c ---- */
 
 /* What happens to a job next, or what it waits for and what to do about it: a sentence

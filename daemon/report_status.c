@@ -294,6 +294,7 @@ json_t *report_status(const struct report *r, const struct request *in, struct e
     put_programs(o, r);
     put_waiting(o, r);
     put_offers(o, r);
+    report_put(o, "stale", report_stale_sum(r));
     put_jobs(o, r, "problems", bad, 3);
     put_jobs(o, r, "suspects", suspect, 1);
     put_warnings(o, r);

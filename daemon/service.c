@@ -19,6 +19,7 @@
 #include "daemon/plan.h"
 #include "daemon/rules.h"
 #include "daemon/service_state.h"
+#include "daemon/stale.h"
 
 #define TICK_MS 200
 #define TICK_ONCE_MS 20   /* whoever runs it once waits for its end */
@@ -233,6 +234,7 @@ static int make_socket_folder(const struct service *s, struct err *err)
 
 static void release(struct service *s)
 {
+    stale_close(s);
     care_close(s);
     gate_close(&s->gate);
     queue_close(s->queue);
@@ -283,6 +285,7 @@ int service_run(const struct config *config, executor_run run, bool once,
     code = code ? code : open_workers(s, run, err);
     code = code ? code : open_doors(s, err);
     code = code ? code : care_open(s, err);
+    code = code ? code : stale_open(s, err);
     if (code) {
         service_close(s);
     } else {

@@ -45,6 +45,7 @@ struct service {
     struct gate gate;
     struct status *status;
     struct references *references;
+    struct stale *stale; /* stale.c */
     uv_signal_t signals[SERVICE_SIGNALS];
     uv_timer_t tick;
     int lock;

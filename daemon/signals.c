@@ -5,6 +5,7 @@
 #include "daemon/messages.h"
 #include "daemon/notify.h"
 #include "daemon/service_state.h"
+#include "daemon/stale.h"
 
 /* The executor kills processes after the grace; they are gone within this. */
 #define KILL_SECONDS 2.0
@@ -100,6 +101,7 @@ void signals_on_signal(uv_signal_t *handle, int number)
         reload_configuration(s);
         log_info("listing the inbox and the references anew");
         executor_rescan_references(s->executor);
+        stale_look_anew(s);
         inbox_rescan(s->inbox);
         break;
     case SIGUSR1:
@@ -123,6 +125,7 @@ void signals_on_tick(uv_timer_t *timer)
     }
     intake_tick(s);
     care_tick(s, now);
+    stale_tick(s);
     bool planned = service_plan(s);
     if (s->next_retry > 0 && now >= s->next_retry &&
         queue_wake_deferred(s->queue, now, &s->next_retry, &err)) {

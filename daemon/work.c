@@ -8,6 +8,7 @@
 #include "common/base/mem.h"
 #include "common/base/path.h"
 #include "common/base/publish.h"
+#include "daemon/queue_stale.h"
 
 char *work_folder(const struct work_place *place, const struct queue_job *row,
                   struct err *err)
@@ -203,6 +204,27 @@ out:
     return code;
 }
 
+int work_reuse(struct queue *q, const struct queue_job *row, struct job *job,
+               struct err *err)
+{
+    struct queue_product *p;
+    size_t n;
+    int code = queue_earlier_products(q, row, &p, &n, err);
+    if (code) {
+        return code;
+    }
+    job->reuse = mem_calloc(n, sizeof *job->reuse, err);
+    code = job->reuse ? 0 : ERR_NOMEM;
+    for (size_t i = 0; i < n && !code; i++) {
+        memcpy(job->reuse[i].sha256, p[i].sha256, sizeof p[i].sha256);
+        job->reuse[i].path = mem_strdup(p[i].path, err);
+        code = job->reuse[i].path ? 0 : ERR_NOMEM;
+        job->n_reuse += !code;
+    }
+    free(p);
+    return code;
+}
+
 int work_prepare(struct queue *q, const struct spool *spool,
                  const struct config *config, const struct work_place *place,
                  const struct queue_job *row, struct job *ret, struct err *err)
@@ -212,7 +234,9 @@ int work_prepare(struct queue *q, const struct spool *spool,
     if (code) {
         return code;
     }
-    code = path_make_folder(job.output_folder, 0755, err);
+    code = params_bool(config->values, "reuse_products") ? work_reuse(q, row, &job, err)
+                                                         : 0;
+    code = code ? code : path_make_folder(job.output_folder, 0755, err);
     code = code ? code : keep_manifest(place, row, &job, err);
     if (code) {
         job_done(&job);

@@ -27,8 +27,13 @@ int work_describe(struct queue *q, const struct spool *spool,
                   const struct config *config, const struct work_place *place,
                   const struct queue_job *row, struct job *ret, struct err *err);
 
+/* Set job->reuse to what was last published under its names. */
+int work_reuse(struct queue *q, const struct queue_job *row, struct job *job,
+               struct err *err);
+
 /*
- * The same, and make its output folder and write its manifest.
+ * The same, with what was published before where the configuration says so
+ * (reuse_products), and make its output folder and write its manifest.
  * Given:    row: its attempt is the one that is about to run.
  */
 int work_prepare(struct queue *q, const struct spool *spool,

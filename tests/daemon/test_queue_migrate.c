@@ -9,11 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "daemon/plan.h"
+#include "daemon/queue_stale.h"
 #include "tests/daemon/killing_vfs.h"
 #include "tests/daemon/queue_kit.h"
 #include "tests/daemon/queue_schema1.h"
 #include "tests/daemon/queue_schema2.h"
 #include "tests/daemon/queue_schema3.h"
+#include "tests/daemon/queue_schema4.h"
 #include "tests/support.h"
 
 static char *folder;
@@ -163,6 +165,21 @@ START_TEST(test_queue_migrate_from_schema_3)
 }
 END_TEST
 
+/* What is done is not stale, and has not replaced anything. */
+START_TEST(test_queue_migrate_from_schema_4)
+{
+    char name[300];
+    size_t n = 9;
+    queue_schema4_write(path);
+    support_ok(queue_open(path, QUEUE_WRITE, &q, &err), &err);
+    ck_assert_int_eq(count_files("queue.db.schema4-", name, sizeof name), 1);
+    is_migrated();
+    support_ok(queue_stale_count(q, 10, &n, &err), &err);
+    ck_assert_uint_eq(n, 0);
+    kit_check(q);
+}
+END_TEST
+
 START_TEST(test_queue_migrate_is_refused_to_readers)
 {
     queue_schema1_write(path);
@@ -242,17 +259,17 @@ START_TEST(test_queue_migrate_killed_at_every_write)
         path = strdup(support_path(folder, "queue.db"));
         (from == 1   ? queue_schema1_write
          : from == 2 ? queue_schema2_write
-                     : queue_schema3_write)(path);
+         : from == 3 ? queue_schema3_write
+                     : queue_schema4_write)(path);
         status = migrate_and_die(n);
         ck_assert_msg(status == 9 || status == 0, "status %d at %ld", status, n);
         /* one or the other, never both */
         int64_t version = ask("PRAGMA user_version");
-        ck_assert(version == from || version == 4);
+        ck_assert(version == from || version == 5);
         old += version == from;
-        new += version == 4;
-        ck_assert_int_eq(
-            ask("SELECT count(*) FROM sqlite_schema WHERE name = 'association'"),
-            version == 4);
+        new += version == 5;
+        ck_assert_int_eq(ask("SELECT count(*) FROM sqlite_schema WHERE name = 'stale'"),
+                         version == 5);
         ck_assert_int_eq(ask("SELECT count(*) FROM sqlite_schema WHERE name LIKE"
                              " '%\\_1' ESCAPE '\\' AND type = 'table'"),
                          0);
@@ -290,7 +307,7 @@ START_TEST(test_queue_migrate_newer_schema_is_left_alone)
     if (pid == 0) {
         sqlite3 *db;
         sqlite3_open(path, &db);
-        _exit(sqlite3_exec(db, "CREATE TABLE later(x); PRAGMA user_version = 5", NULL,
+        _exit(sqlite3_exec(db, "CREATE TABLE later(x); PRAGMA user_version = 6", NULL,
                            NULL, NULL));
     }
     int status;
@@ -301,7 +318,7 @@ START_TEST(test_queue_migrate_newer_schema_is_left_alone)
     char *wal = support_read_file(support_path(folder, "queue.db-wal"), &n_wal);
     ck_assert_uint_gt(n_wal, 0);
     ck_assert_int_eq(queue_open(path, QUEUE_WRITE, &q, &err), ERR_IO);
-    ck_assert_ptr_nonnull(strstr(err.message, "schema 5"));
+    ck_assert_ptr_nonnull(strstr(err.message, "schema 6"));
     ck_assert_ptr_nonnull(strstr(err.message, "newer version"));
     ck_assert_int_eq(queue_open(path, QUEUE_READ, &q, &err), ERR_IO);
     same("queue.db", db, n);
@@ -321,9 +338,10 @@ int main(void)
     tcase_add_test(t, test_queue_migrate_keeps_rows_and_a_copy);
     tcase_add_test(t, test_queue_migrate_is_refused_to_readers);
     tcase_add_test(t, test_queue_opens_after_a_death_while_it_was_made);
-    tcase_add_loop_test(t, test_queue_migrate_killed_at_every_write, 1, 4);
+    tcase_add_loop_test(t, test_queue_migrate_killed_at_every_write, 1, 5);
     tcase_add_test(t, test_queue_migrate_from_schema_2);
     tcase_add_test(t, test_queue_migrate_from_schema_3);
+    tcase_add_test(t, test_queue_migrate_from_schema_4);
     tcase_add_test(t, test_queue_migrate_newer_schema_is_left_alone);
     suite_add_tcase(s, t);
     return support_run(s);
