@@ -1,0 +1,102 @@
+#include "stages/outlier_trace.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Values of a window in ascending order. */
+struct window {
+    float v[2 * OUTLIER_TRACE_HALF + 1];
+    size_t n;
+};
+
+/* The first that is not less than v. */
+static size_t place(const struct window *w, float v)
+{
+    size_t at = 0, n = w->n;
+    while (n) {
+        const size_t half = n / 2;
+        if (w->v[at + half] < v) {
+            at += half + 1;
+            n -= half + 1;
+        } else {
+            n = half;
+        }
+    }
+    return at;
+}
+
+static void put(struct window *w, float v)
+{
+    const size_t at = place(w, v);
+    memmove(w->v + at + 1, w->v + at, (w->n - at) * sizeof *w->v);
+    w->v[at] = v;
+    w->n++;
+}
+
+static void take(struct window *w, float v)
+{
+    const size_t at = place(w, v);
+    w->n--;
+    memmove(w->v + at, w->v + at + 1, (w->n - at) * sizeof *w->v);
+}
+
+/* Median of the distances from the middle: they grow outwards on both sides. */
+static float deviation(const struct window *w)
+{
+    const float m = w->v[w->n / 2];
+    size_t low = w->n / 2, high = w->n / 2;
+    float far = 0;
+    for (size_t k = 0; k < w->n / 2; k++) {
+        const float below = low ? m - w->v[low - 1] : INFINITY;
+        const float above = high + 1 < w->n ? w->v[high + 1] - m : INFINITY;
+        if (below < above) {
+            far = below;
+            low--;
+        } else {
+            far = above;
+            high++;
+        }
+    }
+    return far;
+}
+
+/* One run of pixels of a slice. */
+static void run(const float *sci, const float *err, size_t n, size_t half, float *trace,
+                float *sigma)
+{
+    struct window w = {.n = 0};
+    for (size_t x = 0; x < n + half; x++) {
+        if (x < n && !isnan(sci[x])) {
+            put(&w, sci[x]);
+        }
+        if (x > 2 * half && !isnan(sci[x - 2 * half - 1])) {
+            take(&w, sci[x - 2 * half - 1]);
+        }
+        if (x < half) {
+            continue;
+        }
+        const size_t at = x - half;
+        if (w.n >= OUTLIER_TRACE_LEAST && !isnan(sci[at]) && !isnan(err[at])) {
+            trace[at] = w.v[w.n / 2];
+            sigma[at] = fmaxf(err[at], 1.4826f * deviation(&w));
+        }
+    }
+}
+
+void outlier_trace_row(const float *sci, const float *err, const uint8_t *slice,
+                       size_t n, int half, float *trace, float *sigma)
+{
+    for (size_t x = 0; x < n; x++) {
+        trace[x] = sigma[x] = NAN;
+    }
+    for (size_t x = 0; x < n;) {
+        size_t end = x + 1;
+        while (end < n && slice[end] == slice[x]) {
+            end++;
+        }
+        if (slice[x]) {
+            run(sci + x, err + x, end - x, (size_t)half, trace + x, sigma + x);
+        }
+        x = end;
+    }
+}
