@@ -73,7 +73,7 @@ _ifurun() {
         _ifud_files "$word"
         if [ "$COMP_CWORD" = 1 ]; then
             local files=("${COMPREPLY[@]}")
-            _ifud_words "$word" < <(printf '%s\n' spec2 spec3 refs wcs stages)
+            _ifud_words "$word" < <(printf '%s\n' spec2 spec3 combine refs wcs stages)
             COMPREPLY+=("${files[@]}")
         fi ;;
     esac

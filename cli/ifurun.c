@@ -204,7 +204,7 @@ static int run_recipe(const struct ifurun_options *o, struct err *err)
     if (!code) {
         code = par_new(o->threads, &par, err);
     }
-    if (!code && !associated && !strcmp(recipe, "spec3")) {
+    if (!code && !associated && strcmp(recipe, "spec2")) {
         code = run_group(o, recipe, o->files, o->n_files, refs, par, err);
     } else {
         for (size_t i = 0; i < o->n_files && !code; i++) {
@@ -306,10 +306,11 @@ static int run_command(const struct ifurun_options *o, struct err *err)
     if (path_has_suffix(o->command, ".json")) {
         return run_manifest(o, err);
     }
-    return err_set(err, ERR_PARAM,
-                   "no command '%s': there are spec2, spec3, refs, wcs, stages and "
-                   "MANIFEST.json; see ifurun --help",
-                   o->command);
+    return err_set(
+        err, ERR_PARAM,
+        "no command '%s': there are spec2, spec3, combine, refs, wcs, stages and "
+        "MANIFEST.json; see ifurun --help",
+        o->command);
 }
 
 int main(int argc, char **argv)

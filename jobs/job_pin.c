@@ -7,7 +7,16 @@
 #include "common/data/exposure_io.h"
 #include "jobs/job.h"
 #include "jobs/job_plan.h"
+#include "common/data/spectrum_io.h"
 #include "jobs/job_wcs.h"
+
+static int look_at_spectrum(const char *path, struct err *err)
+{
+    struct spectrum *s = NULL;
+    int code = spectrum_read(path, &s, err);
+    spectrum_free(s);
+    return code;
+}
 
 static int look(const char *path, struct err *err)
 {
@@ -26,7 +35,9 @@ int job_check(const struct job *job, struct err *err)
     }
     job_plan_done(&plan);
     for (size_t i = 0; i < job->n_inputs && !code; i++) {
-        code = look(job->inputs[i].path, err);
+        code = strcmp(job->recipe, RECIPE_COMBINE)
+                   ? look(job->inputs[i].path, err)
+                   : look_at_spectrum(job->inputs[i].path, err);
     }
     for (size_t i = 0; i < job->n_members && !code && !strcmp(job->recipe, "spec2");
          i++) {
@@ -138,6 +149,27 @@ static int pin_member(struct job *job, struct job_member *m,
     return code;
 }
 
+/* combine: spectra need no references; the first names the product. */
+static int pin_spectra(struct job *job, struct references *refs, struct err *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < job->n_inputs && !code; i++) {
+        struct spectrum *s = NULL;
+        code = spectrum_read(job->inputs[i].path, &s, err);
+        code = code ? code : make_absolute(&job->inputs[i].path, err);
+        if (!code && !job->inputs[i].sha256[0]) {
+            code =
+                references_hash(refs, job->inputs[i].path, job->inputs[i].sha256, err);
+        }
+        if (!code && !job->product_name) {
+            job->product_name = job_target_base(&s->meta, err);
+            code = job->product_name ? 0 : ERR_NOMEM;
+        }
+        spectrum_free(s);
+    }
+    return code;
+}
+
 int job_pin(struct job *job, struct references *refs, struct err *err)
 {
     struct job_plan plan = {0};
@@ -169,7 +201,9 @@ int job_pin(struct job *job, struct references *refs, struct err *err)
             code = make_absolute(&job->settings[i].value, err);
         }
     }
-    for (size_t i = 0; i < job->n_inputs && !code; i++) {
+    const bool spectra = !strcmp(job->recipe, RECIPE_COMBINE);
+    code = code || !spectra ? code : pin_spectra(job, refs, err);
+    for (size_t i = 0; i < job->n_inputs && !code && !spectra; i++) {
         struct exposure *e = NULL;
         code = exposure_read_headers(job->inputs[i].path, &e, err);
         if (!code && first) {

@@ -11,7 +11,7 @@
 
 char *job_input_base(const char *path, struct err *err)
 {
-    static const char *const ends[] = {"_rate", "_rateints", "_cal"};
+    static const char *const ends[] = {"_rate", "_rateints", "_cal", "_x1d"};
     char *base = mem_strdup(path_base(path), err);
     if (!base) {
         return NULL;
@@ -29,15 +29,23 @@ char *job_input_base(const char *path, struct err *err)
     return base;
 }
 
-char *job_group_base(const struct exposure_meta *meta, struct err *err)
+char *job_target_base(const struct exposure_meta *meta, struct err *err)
 {
     char target[72] = "";
     if (!path_slug(meta->target_name, target, sizeof target)) {
         strcpy(target, "unknown");
     }
-    char *name = mem_printf(
-        err, "jw%05ld-o%03ld_%s_nirspec_%s-%s", strtol(meta->program, NULL, 10),
-        strtol(meta->observation, NULL, 10), target, meta->grating, meta->filter);
+    return mem_printf(err, "jw%05ld-o%03ld_%s_nirspec", strtol(meta->program, NULL, 10),
+                      strtol(meta->observation, NULL, 10), target);
+}
+
+char *job_group_base(const struct exposure_meta *meta, struct err *err)
+{
+    char *target = job_target_base(meta, err);
+    char *name = target
+                     ? mem_printf(err, "%s_%s-%s", target, meta->grating, meta->filter)
+                     : NULL;
+    free(target);
     for (char *c = name; c && *c; c++) {
         *c = (char)tolower((unsigned char)*c);
     }
@@ -82,6 +90,10 @@ static int check_inputs(const struct job *job, struct err *err)
 static int check_members(const struct job *job, struct err *err)
 {
     const bool is_spec3 = !strcmp(job->recipe, "spec3");
+    if (job->n_members && !strcmp(job->recipe, RECIPE_COMBINE)) {
+        return err_set(err, ERR_INPUT, "%s: %s takes no %s", job->members[0].path,
+                       RECIPE_COMBINE, job->members[0].role);
+    }
     for (size_t i = 0; i < job->n_members; i++) {
         const struct job_member *m = &job->members[i];
         if (strcmp(m->role, JOB_IMPRINT) && strcmp(m->role, JOB_BACKGROUND)) {
@@ -131,7 +143,8 @@ int job_plan_make(const struct job *job, struct job_plan *ret, struct err *err)
     struct job_plan plan = {.job = job};
     plan.recipe = job->recipe ? recipe_find(job->recipe) : NULL;
     if (!plan.recipe) {
-        return err_set(err, ERR_PARAM, "no recipe '%s': there are spec2 and spec3",
+        return err_set(err, ERR_PARAM,
+                       "no recipe '%s': there are spec2, spec3 and combine",
                        job->recipe ? job->recipe : "");
     }
     assert(plan.recipe->n_steps <= JOB_MAX_STEPS);

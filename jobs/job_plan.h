@@ -46,6 +46,9 @@ char *job_input_base(const char *path, struct err *err);
  */
 char *job_group_base(const struct exposure_meta *meta, struct err *err);
 
+/* combine: "jwPPPPP-oOOO_<target>_nirspec", likewise: of no one disperser. */
+char *job_target_base(const struct exposure_meta *meta, struct err *err);
+
 /* Path that overrides a type for a stage and an exposure: what was set, else the pin of
  * the manifest, else NULL. */
 const char *job_plan_override(const struct job_plan *plan, const char *stage,

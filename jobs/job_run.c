@@ -7,6 +7,7 @@
 #include "common/base/path.h"
 #include "common/base/sha256.h"
 #include "common/data/exposure_io.h"
+#include "common/data/spectrum_io.h"
 #include "jobs/job.h"
 #include "jobs/job_code.h"
 #include "jobs/job_context.h"
@@ -218,6 +219,33 @@ static int read_group(struct job_context *c, struct job_source **source,
     return code;
 }
 
+/* combine: the spectra come into memory. */
+static int read_spectra(struct job_context *c, struct err *err)
+{
+    struct dataset *d = &c->data;
+    int code = 0;
+    d->spectra = mem_calloc(c->job->n_inputs, sizeof *d->spectra, err);
+    code = d->spectra ? 0 : ERR_NOMEM;
+    for (size_t i = 0; i < c->job->n_inputs && !code; i++) {
+        code = spectrum_read(c->job->inputs[i].path, &d->spectra[i], err);
+        d->n_spectra += !code;
+    }
+    if (!code) {
+        c->base = c->job->product_name ? mem_strdup(c->job->product_name, err)
+                                       : job_target_base(&d->spectra[0]->meta, err);
+        code = c->base ? 0 : ERR_NOMEM;
+    }
+    return code;
+}
+
+static void free_spectra(struct job_context *c)
+{
+    for (size_t i = 0; i < c->data.n_spectra; i++) {
+        spectrum_free(c->data.spectra[i]);
+    }
+    free(c->data.spectra);
+}
+
 /* ---- stages ----------------------------------------------------------------------- */
 
 /* By what the step is done, and when. */
@@ -424,8 +452,9 @@ int job_run(const struct job *job, struct references *refs, struct par *par,
         code = begin(&c, err);
     }
     if (!code) {
-        code = strcmp(job->recipe, "spec3") ? read_one(&c, err)
-                                            : read_group(&c, &source, err);
+        code = !strcmp(job->recipe, RECIPE_COMBINE) ? read_spectra(&c, err)
+               : !strcmp(job->recipe, "spec3")      ? read_group(&c, &source, err)
+                                                    : read_one(&c, err);
     }
     if (!code) {
         code = c.resumed >= 0 ? resume(&c, err) : job_members_new(&c, &members, err);
@@ -442,6 +471,7 @@ int job_run(const struct job *job, struct references *refs, struct par *par,
         drop_products(ret);
     }
     free_exposures(&c);
+    free_spectra(&c);
     cube_free(c.data.cube);
     spectrum_free(c.data.spectrum);
     dataset_correctors_done(&c.data);

@@ -47,6 +47,10 @@ static const struct recipe_step spec3_steps[] = {
     {"extract_1d", NULL, "S_EXTR1D", "1-D Spectral Extraction", &stage_extract_1d, 0},
 };
 
+static const struct recipe_step combine_steps[] = {
+    {"combine_1d", NULL, "S_COMB1D", "1-D Spectral Combination", &stage_combine_1d, 0},
+};
+
 #define COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
 
 const struct recipe recipes[] = {
@@ -54,6 +58,8 @@ const struct recipe recipes[] = {
      spec2_steps, COUNT(spec2_steps)},
     {"spec3", "all exposures of a target and disperser: one cube and one spectrum",
      spec3_steps, COUNT(spec3_steps)},
+    {RECIPE_COMBINE, "spectra (_x1d) of a target, of any dispersers: one spectrum",
+     combine_steps, COUNT(combine_steps)},
     {NULL, NULL, NULL, 0},
 };
 

@@ -35,11 +35,14 @@ struct recipe_step {
 };
 
 struct recipe {
-    const char *name; /* "spec2", "spec3" */
+    const char *name; /* "spec2", "spec3", "combine" */
     const char *summary;
     const struct recipe_step *steps;
     int n_steps;
 };
+
+/* The recipe whose inputs are spectra, not exposures. */
+#define RECIPE_COMBINE "combine"
 
 extern const struct recipe recipes[];               /* ends with name == NULL */
 const struct recipe *recipe_find(const char *name); /* or NULL */

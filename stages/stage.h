@@ -66,6 +66,8 @@ struct dataset {
     const struct exposure_source *source; /* NULL: all are in `exposures` */
     struct corrector correctors[4];       /* dataset_correct */
     size_t n_correctors;
+    struct spectrum **spectra; /* combine: the inputs */
+    size_t n_spectra;
     struct cube *cube;         /* NULL before cube_build */
     struct spectrum *spectrum; /* NULL before extract_1d */
 };
@@ -183,6 +185,6 @@ void stage_progress(const struct stage_env *env, double share);
 extern const struct stage stage_assign_wcs, stage_clean_flicker_noise,
     stage_msa_flagging, stage_imprint_subtract, stage_bkg_subtract,
     stage_master_background, stage_outlier_detection, stage_srctype, stage_flat_field,
-    stage_pathloss, stage_photom, stage_cube_build, stage_extract_1d;
+    stage_pathloss, stage_photom, stage_cube_build, stage_extract_1d, stage_combine_1d;
 
 #endif

@@ -54,6 +54,8 @@ void spectrum_free(struct spectrum *s)
             free(*column[i]);
         }
         free(s->dq);
+        free(s->weight);
+        free(s->n_inputs);
         header_done(&s->primary);
         header_done(&s->table);
         free(s);

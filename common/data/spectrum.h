@@ -26,6 +26,9 @@ struct spectrum {
     struct header primary, table; /* cards for the product, beside those from above */
     struct exposure_meta meta;
     char filename[256];
+    /* A combined spectrum alone (COMBINE1D instead of EXTRACT1D): sum of the weights, number
+     * of spectra that went in; else NULL. */
+    double *weight, *n_inputs;
     struct spectrum *next; /* of further sources in the same product; owned */
 };
 

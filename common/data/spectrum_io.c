@@ -10,7 +10,7 @@
 #include "common/data/product_asdf.h"
 
 /* The columns of EXTRACT1D, in the peer's order. */
-static const struct {
+static const struct spectrum_column {
     const char *name, *unit;
     size_t offset; /* of the pointer in struct spectrum */
     enum fits_type type;
@@ -40,11 +40,24 @@ static const struct {
 };
 #define N_COLUMNS (sizeof columns / sizeof *columns)
 
+/* Those of COMBINE1D. */
+static const struct spectrum_column combined[] = {
+    DOUBLE("WAVELENGTH", "um", wavelength),
+    DOUBLE("FLUX", "Jy", flux),
+    DOUBLE("ERROR", "Jy", flux_error),
+    DOUBLE("SURF_BRIGHT", "MJy/sr", surf_bright),
+    DOUBLE("SB_ERROR", "MJy/sr", sb_error),
+    {"DQ", "", offsetof(struct spectrum, dq), FITS_UINT32},
+    DOUBLE("WEIGHT", "", weight),
+    DOUBLE("N_INPUT", "", n_inputs),
+};
+#define N_COMBINED (sizeof combined / sizeof *combined)
+
 /* The array of a column. */
-static void *data_of(const struct spectrum *s, size_t column)
+static void *data_of(const struct spectrum *s, const struct spectrum_column *column)
 {
     void *data;
-    memcpy(&data, (const char *)s + columns[column].offset, sizeof data);
+    memcpy(&data, (const char *)s + column->offset, sizeof data);
     return data;
 }
 
@@ -66,6 +79,11 @@ static int table_header(const struct spectrum *s, struct header *h, struct err *
                  {"SLIT_RA", s->source_ra, "[deg] Right Ascension at middle of slit"},
                  {"SLIT_DEC", s->source_dec, "[deg] Declination at middle of slit"}};
     int code = header_copy(h, &s->table, err);
+    if (s->weight) { /* combined: of no slit, detector or place on a cube */
+        return code ? code
+                    : header_set_string(h, "SRCTYPE", s->source_type,
+                                        "Source type used for calibration", err);
+    }
     for (size_t i = 0; !code && i < sizeof texts / sizeof *texts; i++) {
         if (texts[i].text[0] && !header_find(h, texts[i].keyword)) {
             code = header_set_string(h, texts[i].keyword, texts[i].text,
@@ -81,25 +99,28 @@ static int table_header(const struct spectrum *s, struct header *h, struct err *
     return code;
 }
 
-/* One EXTRACT1D; of several each has its number as EXTVER. */
+/* One EXTRACT1D or COMBINE1D; of several each has its number as EXTVER. */
 static int write_table(const struct spectrum *s, int extver, struct fits_out *f,
                        struct err *err)
 {
     struct header table = {0};
     struct fits_column out[N_COLUMNS] = {0};
-    for (size_t i = 0; i < N_COLUMNS; i++) {
-        out[i] = (struct fits_column){.name = columns[i].name,
-                                      .unit = columns[i].unit,
-                                      .type = columns[i].type,
+    const struct spectrum_column *column = s->weight ? combined : columns;
+    const size_t n = s->weight ? N_COMBINED : N_COLUMNS;
+    for (size_t i = 0; i < n; i++) {
+        out[i] = (struct fits_column){.name = column[i].name,
+                                      .unit = column[i].unit,
+                                      .type = column[i].type,
                                       .repeat = 1,
-                                      .data = data_of(s, i)};
+                                      .data = data_of(s, &column[i])};
     }
     int code = table_header(s, &table, err);
     if (!code && extver > 0) {
         code = header_set_int(&table, "EXTVER", extver, "extension value", err);
     }
-    code =
-        code ? code : fits_out_table(f, "EXTRACT1D", &table, s->n, out, N_COLUMNS, err);
+    code = code ? code
+                : fits_out_table(f, s->weight ? "COMBINE1D" : "EXTRACT1D", &table, s->n,
+                                 out, n, err);
     header_done(&table);
     return code;
 }
@@ -109,18 +130,18 @@ int spectrum_write(const struct spectrum *s, const char *path, const char *filen
 {
     struct header primary = {0};
     struct fits_out *f = NULL;
+    const char *model = s->weight ? "MultiCombinedSpecModel" : "MultiSpecModel";
     int extver = s->next ? 1 : 0;
     int code = header_copy(&primary, &s->primary, err);
-    code = code ? code
-                : provenance_to_header(provenance, filename, "MultiSpecModel", &primary,
-                                       err);
+    code =
+        code ? code : provenance_to_header(provenance, filename, model, &primary, err);
     code = code ? code : fits_out_create(path, &f, err);
     code = code ? code : fits_out_primary(f, &primary, err);
     for (const struct spectrum *t = s; t && !code; t = t->next) {
         code = write_table(t, extver, f, err);
         extver++;
     }
-    code = code ? code : product_asdf_plain("MultiSpecModel", f, err);
+    code = code ? code : product_asdf_plain(model, f, err);
     code = code ? code : provenance_write(provenance, f, err);
     header_done(&primary);
     if (code) {
@@ -140,7 +161,7 @@ static int read_column(struct fits_in *f, int hdu, struct spectrum *s, size_t co
     if (columns[column].type == FITS_DOUBLE) {
         int code = fits_in_column_doubles(f, hdu, name, &values, &repeat, err);
         if (!code && repeat == 1) {
-            memcpy(data_of(s, column), values, s->n * sizeof *values);
+            memcpy(data_of(s, &columns[column]), values, s->n * sizeof *values);
         }
         free(values);
         return code || repeat == 1

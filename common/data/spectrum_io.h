@@ -7,7 +7,7 @@
 
 /*
  * _x1d products: primary, EXTRACT1D (one for each spectrum of the list), ASDF,
- * IFUD_PROVENANCE.
+ * IFUD_PROVENANCE; _c1d products of combined spectra, with COMBINE1D instead.
  * Thread: any. Test: tests/data/test_products.c
  */
 
@@ -15,7 +15,7 @@
 int spectrum_write(const struct spectrum *s, const char *path, const char *filename,
                    const struct provenance *provenance, struct err *err);
 
-/* Read one back (ours or the peer's), all its spectra. The caller frees with spectrum_free. */
+/* Read an _x1d back (ours or the peer's), all its spectra. The caller frees with spectrum_free. */
 int spectrum_read(const char *path, struct spectrum **ret, struct err *err);
 
 #endif

@@ -37,7 +37,7 @@ START_TEST(test_recipe_tables_are_sound)
             }
         }
     }
-    ck_assert_int_eq(n, 2);
+    ck_assert_int_eq(n, 3);
     ck_assert_ptr_null(recipe_find("spec4"));
 }
 END_TEST
