@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 #include "common/base/publish.h"
 #include "daemon/crash.h"
+#include "daemon/kept.h"
 #include "daemon/messages.h"
 #include "daemon/outcome.h"
 #include "daemon/schedule.h"
@@ -81,7 +82,8 @@ static int record(struct service *s, const struct executor_report *r,
         change.message = message;
         change.error = err_name(r->code);
         change.stage = r->result.failed_stage;
-    } else if ((code = work_keep_products(s->queue, r->id, &r->result, err))) {
+    } else if ((code = work_keep_products(s->queue, r->id, &r->result, err)) ||
+               (code = kept_record(s->queue, ret_job, err))) {
         goto out;
     } else {
         describe_warnings(r, message, sizeof message);
@@ -238,8 +240,13 @@ static int start_job(struct service *s, const struct queue_job *next, struct err
         sweep(s, &row, 0); /* of attempts that died, or could not remove them */
     }
     struct executor_report failed = {.id = row.id, .suspect = suspect};
-    failed.code =
-        work_prepare(s->queue, s->spool, s->config, &s->place, &row, &job, &failed.err);
+    if (params_bool(s->config->values, "keep_superseded_products")) {
+        failed.code = kept_link(s->queue, &row, &failed.err);
+    }
+    if (!failed.code) {
+        failed.code = work_prepare(s->queue, s->spool, s->config, &s->place, &row, &job,
+                                   &failed.err);
+    }
     char *manifest = work_manifest(&s->place, &row, &failed.err);
     if (!failed.code && !manifest) {
         job_done(&job);

@@ -242,6 +242,9 @@ int queue_jobs_warned(struct queue *q, size_t limit, struct queue_job **ret,
                       size_t *ret_n, struct err *err);
 int queue_inputs(struct queue *q, int64_t job, struct queue_input **ret, size_t *ret_n,
                  struct err *err);
+/* The newest older version of a job that has published something; ret->id = 0: none. */
+int queue_older_version(struct queue *q, const struct queue_job *job,
+                        struct queue_job *ret, struct err *err);
 /* Replace the list of what a job published. */
 int queue_set_products(struct queue *q, int64_t job, const struct queue_product *p,
                        size_t n, struct err *err);
@@ -425,6 +428,18 @@ int queue_prune(struct queue *q, const struct queue_prune_rules *rules, bool dry
                 double now, struct queue_pruned *ret, struct err *err);
 void queue_pruned_done(struct queue_pruned *p);
 
+struct queue_stored {
+    int64_t job;
+    char name[2 * QUEUE_NAME]; /* of the job */
+    char path[4096];
+    int64_t bytes;
+};
+/* Of the jobs that a step would remove at most `limit` whose products are kept
+ * (daemon/kept.h): one path of each. Once they are gone the rows go, too: forget. */
+int queue_kept_products(struct queue *q, double superseded_before, size_t limit,
+                        struct queue_stored **ret, size_t *ret_n, struct err *err);
+int queue_forget_products(struct queue *q, int64_t job, struct err *err);
+
 /* ---- what ought to be on the disk ---- */
 
 /* Copies of accepted and superseded exposures with a number above `after`, in order. */
@@ -438,12 +453,6 @@ int queue_content_state(struct queue *q, const char *sha256, enum file_state *re
 int queue_job_of_exposure(struct queue *q, int64_t exposure, struct queue_job *ret,
                           struct err *err);
 
-struct queue_stored {
-    int64_t job;
-    char name[2 * QUEUE_NAME]; /* of the job */
-    char path[4096];
-    int64_t bytes;
-};
 /* Products of jobs that are done, after those of job `job` with path `path`. */
 int queue_stored_products(struct queue *q, int64_t job, const char *path, size_t limit,
                           struct queue_stored **ret, size_t *ret_n, struct err *err);

@@ -103,6 +103,20 @@ int queue_find_job(struct queue *q, const char *name, struct queue_job *ret,
     return code;
 }
 
+int queue_older_version(struct queue *q, const struct queue_job *job,
+                        struct queue_job *ret, struct err *err)
+{
+    sqlite3_stmt *st;
+    int code = sql_prepare(q, &st, err,
+                           "SELECT " QUEUE_JOB_COLUMNS " FROM job j WHERE recipe = ?"
+                           " AND base = ? AND version < ? AND program = ? AND EXISTS"
+                           " (SELECT 1 FROM product p WHERE p.job = j.id)"
+                           " ORDER BY version DESC LIMIT 1",
+                           "ssis", job->recipe, job->base, (int64_t)job->version,
+                           job->program);
+    return code ? code : first_job(q, st, ret, err);
+}
+
 int queue_jobs(struct queue *q, enum job_state state, size_t limit,
                struct queue_job **ret, size_t *ret_n, struct err *err)
 {

@@ -60,6 +60,34 @@ static int run_for(struct queue *q, const char *sql, int64_t id, struct err *err
     return code ? code : sql_finish(q, st, err);
 }
 
+static void read_kept(sqlite3_stmt *st, void *row)
+{
+    struct queue_stored *s = row;
+    s->job = sqlite3_column_int64(st, 0);
+    sql_text(st, 1, s->name, sizeof s->name);
+    sql_text(st, 2, s->path, sizeof s->path);
+    s->bytes = sqlite3_column_int64(st, 3);
+}
+
+int queue_kept_products(struct queue *q, double superseded_before, size_t limit,
+                        struct queue_stored **ret, size_t *ret_n, struct err *err)
+{
+    sqlite3_stmt *st;
+    int code =
+        sql_prepare(q, &st, err,
+                    "SELECT p.job, j.name, max(p.path), p.bytes FROM product p"
+                    " JOIN job j ON j.id = p.job WHERE j.id IN (" OLD_JOBS
+                    ") AND instr(p.path, '/superseded/') > 0"
+                    " GROUP BY p.job LIMIT ?3",
+                    "dii", superseded_before, (int64_t)INT32_MAX, (int64_t)limit);
+    return code ? code : sql_rows(q, st, sizeof **ret, read_kept, ret, ret_n, err);
+}
+
+int queue_forget_products(struct queue *q, int64_t job, struct err *err)
+{
+    return run_for(q, "DELETE FROM product WHERE job = ?", job, err);
+}
+
 static int prune_jobs(struct queue *q, double before, bool dry_run, size_t limit,
                       struct queue_pruned *ret, struct err *err)
 {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "daemon/kept.h"
 
 static double before(const struct params *values, const char *key, double now)
 {
@@ -47,13 +48,38 @@ static int drop_copy(struct queue *q, const char *exposures, const struct queue_
     return code;
 }
 
+#define KEPT_AT_ONCE 5 /* jobs whose large files go between two looks at other things */
+
+/* What superseded jobs had published goes first; *ret_more: there were some. */
+static int drop_kept(struct queue *q, double before, bool dry_run,
+                     struct retention_sum *sum, bool *ret_more, struct err *err)
+{
+    struct queue_stored *kept = NULL;
+    size_t n = 0;
+    int code = before > 0
+                   ? queue_kept_products(q, before, dry_run ? INT32_MAX : KEPT_AT_ONCE,
+                                         &kept, &n, err)
+                   : 0;
+    for (size_t i = 0; i < n && !code; i++) {
+        kept_remove(kept[i].path, dry_run, &sum->bytes);
+        code = dry_run ? 0 : queue_forget_products(q, kept[i].job, err);
+    }
+    free(kept);
+    *ret_more = n && !dry_run;
+    return code;
+}
+
 int retention_step(struct queue *q, const char *exposures,
                    const struct queue_prune_rules *rules, bool dry_run, double now,
                    int64_t *events_until, struct retention_sum *sum, bool *ret_more,
                    struct err *err)
 {
     struct queue_pruned p = {.events_until = *events_until};
-    int code = queue_prune(q, rules, dry_run, now, &p, err);
+    int code = drop_kept(q, rules->superseded_before, dry_run, sum, ret_more, err);
+    if (code || *ret_more) {
+        return code;
+    }
+    code = queue_prune(q, rules, dry_run, now, &p, err);
     if (code) {
         return code;
     }

@@ -8,15 +8,15 @@
 
 /*
  * How long things are kept: rules of the configuration, applied by queue_prune; copies
- * leave the spool once it is on the disk that their exposures are gone. Products are
- * never touched.
+ * leave the spool once it is on the disk that their exposures are gone. Of products only
+ * those go that a newer version has replaced (kept.h), before the rows of their jobs.
  * Thread: the queue's; nothing may be being copied into the spool. Test:
  * tests/daemon/test_retention.c
  */
 
 struct retention_sum {
     long events, jobs, exposures; /* rows removed; exposures that are gone */
-    long long bytes;              /* of copies */
+    long long bytes;              /* of copies, and of kept products */
 };
 
 /* retain_events_days, retain_superseded_days and retain_exposures_days of the

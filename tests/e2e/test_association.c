@@ -168,6 +168,9 @@ START_TEST(test_association_one_never_comes)
     expose(7, 7); /* late: the next version */
     daemon_child_until(&d, "jobs.superseded", 1);
     daemon_child_until(&d, "jobs.done", 3);
+    ck_assert(is_there("01234/mine/mine_s3d.fits"));
+    says(ctl("show", "spec3-mine-1"), "/superseded/spec3-mine-1/mine_s3d.fits");
+    ck_assert(is_there("01234/mine/superseded/spec3-mine-1/mine_s3d.fits"));
     is_in_order();
 }
 END_TEST

@@ -1,0 +1,190 @@
+#include "daemon/kept.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/path.h"
+
+#define FOLDER "superseded"
+
+bool kept_is(const char *path)
+{
+    return strstr(path, "/" FOLDER "/") != NULL;
+}
+
+/* Where a product of a job is kept. The caller frees. */
+static char *place_of(const char *path, const char *job, struct err *err)
+{
+    char *folder = path_folder(path, err);
+    char *place =
+        folder ? mem_printf(err, "%s/" FOLDER "/%s/%s", folder, job, path_base(path))
+               : NULL;
+    free(folder);
+    return place;
+}
+
+static int sync_folder(const char *path, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int code = fd < 0 || fsync(fd)
+                   ? err_set(err, ERR_IO, "cannot sync %s: %s", path, strerror(errno))
+                   : 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return code;
+}
+
+/* A second name for one file; a manifest that is not there is none. */
+static int link_one(const char *from, const char *job, struct err *err)
+{
+    char *to = place_of(from, job, err), *folder = to ? path_folder(to, err) : NULL;
+    int code = folder ? 0 : ERR_NOMEM;
+    if (!code && !access(from, F_OK)) {
+        code = path_make_folder(folder, 0755, err);
+        if (!code && link(from, to) && errno != EEXIST && errno != ENOENT) {
+            code = err_set(err, ERR_IO, "cannot link %s to %s: %s", from, to,
+                           strerror(errno));
+        }
+        code = code ? code : sync_folder(folder, err);
+    }
+    free(folder);
+    free(to);
+    return code;
+}
+
+/* The manifest that lies beside a product of a job: <base>_<recipe>_manifest.json. */
+static char *manifest_of(const struct queue_job *job, const char *product,
+                         struct err *err)
+{
+    const char *base = *job->product ? job->product : job->base;
+    char *folder = path_folder(product, err);
+    char *path =
+        folder ? mem_printf(err, "%s/%s_%s_manifest.json", folder, base, job->recipe)
+               : NULL;
+    free(folder);
+    return path;
+}
+
+/* All products that lie under their own names still, of one older version. */
+static int link_version(const struct queue_job *old, const struct queue_product *p,
+                        size_t n, struct err *err)
+{
+    char *manifest = NULL;
+    int code = 0;
+    for (size_t i = 0; i < n && !code; i++) {
+        if (kept_is(p[i].path)) {
+            continue;
+        }
+        if (!manifest && (manifest = manifest_of(old, p[i].path, err))) {
+            code = link_one(manifest, old->name, err);
+        }
+        code = code ? code : manifest ? link_one(p[i].path, old->name, err) : ERR_NOMEM;
+    }
+    free(manifest);
+    return code;
+}
+
+int kept_link(struct queue *q, const struct queue_job *job, struct err *err)
+{
+    struct queue_job old;
+    struct queue_product *p;
+    size_t n;
+    int code = queue_older_version(q, job, &old, err);
+    if (code || !old.id) {
+        return code;
+    }
+    code = queue_products(q, old.id, &p, &n, err);
+    if (code) {
+        return code;
+    }
+    code = link_version(&old, p, n, err);
+    free(p);
+    if (code == ERR_IO) {
+        log_warning("what job %s has published will not be kept: %s", old.name,
+                    err->message);
+        *err = (struct err){0};
+        code = 0;
+    }
+    return code;
+}
+
+int kept_record(struct queue *q, const struct queue_job *job, struct err *err)
+{
+    struct queue_job old;
+    struct queue_product *p, *now = NULL;
+    size_t n, n_now = 0;
+    int code = queue_older_version(q, job, &old, err);
+    if (code || !old.id) {
+        return code;
+    }
+    code = queue_products(q, old.id, &p, &n, err);
+    if (code) {
+        return code;
+    }
+    code = queue_products(q, job->id, &now, &n_now, err);
+    bool moved = false;
+    for (size_t i = 0; i < n && !code; i++) {
+        for (size_t k = 0; k < n_now && !code; k++) {
+            char *place = strcmp(p[i].path, now[k].path)
+                              ? NULL
+                              : place_of(p[i].path, old.name, err);
+            if (place && strlen(place) < sizeof p[i].path && !access(place, F_OK)) {
+                strcpy(p[i].path, place);
+                moved = true;
+            }
+            free(place);
+        }
+    }
+    if (!code && moved) {
+        code = queue_set_products(q, old.id, p, n, err);
+    }
+    free(now);
+    free(p);
+    return code;
+}
+
+/* One file; how many bytes went with its last name. */
+static long long remove_file(int dir, const char *name, bool dry_run)
+{
+    struct stat st;
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW)) {
+        return 0;
+    }
+    if (!dry_run && unlinkat(dir, name, 0)) {
+        log_warning("cannot remove %s of a superseded job: %s", name, strerror(errno));
+        return 0;
+    }
+    return st.st_nlink == 1 ? (long long)st.st_size : 0;
+}
+
+void kept_remove(const char *path, bool dry_run, long long *bytes)
+{
+    char *folder = kept_is(path) ? path_folder(path, NULL) : NULL;
+    DIR *d = folder ? opendir(folder) : NULL;
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
+            *bytes += remove_file(dirfd(d), e->d_name, dry_run);
+        }
+    }
+    if (d) {
+        closedir(d);
+    }
+    if (folder && !dry_run) {
+        char *above = path_folder(folder, NULL);
+        rmdir(folder);
+        if (above) {
+            rmdir(above); /* if it was the last one */
+        }
+        free(above);
+    }
+    free(folder);
+}
