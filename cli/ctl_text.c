@@ -165,6 +165,10 @@ static void print_job(FILE *out, const json_t *job)
     if (json_is_object(json_object_get(job, "stale"))) {
         print_line(out, "stale", ctl_text(json_object_get(job, "stale"), "why"));
     }
+    if (json_is_object(json_object_get(job, "difference"))) {
+        print_line(out, "spectrum",
+                   ctl_text(json_object_get(job, "difference"), "text"));
+    }
     if (ctl_whole(job, "peak_bytes")) {
         ctl_bytes(ctl_number(job, "peak_bytes"), a);
         ctl_bytes(ctl_number(job, "estimate_bytes"), b);

@@ -9,8 +9,10 @@
 #include "daemon/kept.h"
 #include "daemon/messages.h"
 #include "daemon/outcome.h"
+#include "daemon/queue_stale.h"
 #include "daemon/schedule.h"
 #include "daemon/service_state.h"
+#include "jobs/job_difference.h"
 
 /* ---- the end of an attempt ---- */
 
@@ -93,6 +95,16 @@ static int record(struct service *s, const struct executor_report *r,
         goto out;
     }
     ret_job->state = to;
+    if (!r->code && r->result.difference.compared) {
+        char text[500] = "its spectrum against the one it replaced: ";
+        const size_t at = strlen(text);
+        job_difference_text(&r->result.difference, text + at, sizeof text - at);
+        code = queue_set_difference(s->queue, r->id, &r->result.difference, text,
+                                    service_now(), err);
+        if (code) {
+            goto out;
+        }
+    }
     code = queue_use(s->queue, ret_job->program, r->seconds, service_now(),
                      params_real(s->config->values, "share_half_life_seconds"), err);
     if (code) {

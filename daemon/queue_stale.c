@@ -189,3 +189,57 @@ int queue_earlier_products(struct queue *q, const struct queue_job *job,
                 : sql_rows(q, st, sizeof(struct queue_product), read_product, ret,
                            ret_n, err);
 }
+
+/* ---- the spectrum that was replaced ---- */
+
+int queue_set_difference(struct queue *q, int64_t job, const struct job_difference *d,
+                         const char *text, double now, struct err *err)
+{
+    sqlite3_stmt *st;
+    const struct queue_event_row e = {
+        .job = job, .from = "done", .to = "done", .message = text, .at = now};
+    int code = sql_enter(q, err);
+    if (code) {
+        return code;
+    }
+    code = sql_prepare(q, &st, err,
+                       "INSERT OR REPLACE INTO difference(job, compared,"
+                       " median_percent, largest_percent, largest_percent_um,"
+                       " largest_sigma, largest_sigma_um) VALUES(?, ?, ?, ?, ?, ?, ?)",
+                       "iiddddd", job, (int64_t)d->compared, d->median_percent,
+                       d->largest_percent, d->largest_percent_um, d->largest_sigma,
+                       d->largest_sigma_um);
+    code = code ? code : sql_finish(q, st, err);
+    code = code ? code : queue_add_event(q, &e, err);
+    return sql_leave(q, code, err);
+}
+
+static void read_difference(sqlite3_stmt *st, void *row)
+{
+    struct job_difference *d = row;
+    d->compared = (size_t)sqlite3_column_int64(st, 0);
+    d->median_percent = sql_real(st, 1);
+    d->largest_percent = sql_real(st, 2);
+    d->largest_percent_um = sql_real(st, 3);
+    d->largest_sigma = sql_real(st, 4);
+    d->largest_sigma_um = sql_real(st, 5);
+}
+
+int queue_difference(struct queue *q, int64_t job, struct job_difference *ret,
+                     struct err *err)
+{
+    sqlite3_stmt *st;
+    struct job_difference *rows;
+    size_t n;
+    int code = sql_prepare(q, &st, err,
+                           "SELECT compared, median_percent, largest_percent,"
+                           " largest_percent_um, largest_sigma, largest_sigma_um"
+                           " FROM difference WHERE job = ?",
+                           "i", job);
+    code = code ? code : sql_rows(q, st, sizeof *rows, read_difference, &rows, &n, err);
+    if (!code) {
+        *ret = n ? *rows : (struct job_difference){0};
+        free(rows);
+    }
+    return code;
+}

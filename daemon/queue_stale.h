@@ -2,6 +2,7 @@
 #define IFUD_DAEMON_QUEUE_STALE_H
 
 #include "daemon/queue.h"
+#include "jobs/job.h"
 
 /*
  * What is stale: done jobs that would make something else now (daemon/stale.h finds them).
@@ -48,6 +49,15 @@ int queue_stale_input_jobs(struct queue *q, int64_t job, struct queue_stale **re
 int queue_inputs_done(struct queue *q, int64_t job, bool *ret, struct err *err);
 
 bool queue_is_group(struct queue *q, const char *name);
+
+/*
+ * How the spectrum that a job published differs from the one that it replaced (jobs/job.h), and
+ * an event that says so. queue_difference: compared = 0 if there is none.
+ */
+int queue_set_difference(struct queue *q, int64_t job, const struct job_difference *d,
+                         const char *text, double now, struct err *err);
+int queue_difference(struct queue *q, int64_t job, struct job_difference *ret,
+                     struct err *err);
 
 /* What was last published under the names of a job: by itself, or by an earlier version. */
 int queue_earlier_products(struct queue *q, const struct queue_job *job,

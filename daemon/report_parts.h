@@ -63,6 +63,8 @@ json_t *report_reduce(const struct report *r, const struct request *in,
 json_t *report_stale_sum(const struct report *r);
 /* Of a job, or null. */
 json_t *report_stale_of(const struct report *r, int64_t job);
+/* Of the spectrum that a job published from the one that it replaced, or null. */
+json_t *report_difference(const struct report *r, int64_t job);
 
 /* ---- report_why.c ---- */
 

@@ -141,6 +141,7 @@ static json_t *show_job(const struct report *r, const struct queue_job *j,
     }
     report_put(o, "exposure", history ? history : json_null());
     report_put(o, "stale", report_stale_of(r, j->id));
+    report_put(o, "difference", report_difference(r, j->id));
     char *folder = work_folder(&r->place, j, err);
     report_put(o, "products_folder", report_text(folder ? folder : ""));
     free(folder);

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "daemon/report_parts.h"
 #include "daemon/service_state.h"
 #include "daemon/stale.h"
+#include "jobs/job_difference.h"
 
 #define PAGE 200
 #define COUNTED 10000
@@ -47,6 +49,30 @@ json_t *report_stale_of(const struct report *r, int64_t job)
     int code = queue_stale(r->queue, &filter, 0, 1, &s, &n, NULL);
     json_t *o = !code && n ? stale_row(s) : json_null();
     free(code ? NULL : s);
+    return o;
+}
+
+static json_t *real(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *report_difference(const struct report *r, int64_t job)
+{
+    struct job_difference d = {0};
+    if (queue_difference(r->queue, job, &d, NULL) || !d.compared) {
+        return json_null();
+    }
+    char text[400];
+    json_t *o = json_object();
+    job_difference_text(&d, text, sizeof text);
+    report_put(o, "compared", json_integer((json_int_t)d.compared));
+    report_put(o, "median_percent", real(d.median_percent));
+    report_put(o, "largest_percent", real(d.largest_percent));
+    report_put(o, "largest_percent_um", real(d.largest_percent_um));
+    report_put(o, "largest_sigma", real(d.largest_sigma));
+    report_put(o, "largest_sigma_um", real(d.largest_sigma_um));
+    report_put(o, "text", report_text(text));
     return o;
 }
 

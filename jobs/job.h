@@ -100,11 +100,19 @@ struct job_timing {
     double run, write;
 };
 
+/* Of the published spectrum from the one that it replaced (job_difference.h). */
+struct job_difference {
+    size_t compared; /* rows; 0: there was none, or the spectrum was not made anew */
+    double median_percent, largest_percent, largest_percent_um; /* NaN: not known */
+    double largest_sigma, largest_sigma_um;
+};
+
 struct job_result {
     struct job_product *products;
     size_t n_products;
     struct job_timing timings[32];
     size_t n_timings;
+    struct job_difference difference;
     char failed_stage[40]; /* on failure: where */
 };
 void job_result_done(struct job_result *result);

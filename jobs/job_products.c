@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/base/path.h"
@@ -11,6 +12,7 @@
 #include "common/data/exposure_io.h"
 #include "common/data/spectrum_io.h"
 #include "jobs/job_context.h"
+#include "jobs/job_difference.h"
 #include "jobs/quicklook.h"
 
 int job_set_status(const struct job_context *c, struct header *primary, struct err *err)
@@ -132,9 +134,33 @@ static int write_product(struct job_context *c, enum kind kind, const void *what
     return write_named(c, kind, what, c->base, suffix, err);
 }
 
+/* The spectrum that is about to be replaced, against the new one. */
+static int compare_spectra(struct job_context *c, struct err *err)
+{
+    struct spectrum *old = NULL;
+    struct err none = {0};
+    int code = 0;
+    for (size_t i = 0; i < c->set.n && c->data.spectrum && !old && !code; i++) {
+        const char *path = c->set.parts[i].final_path;
+        char line[400];
+        if (!path_has_suffix(path, "_x1d.fits") || access(path, F_OK) ||
+            spectrum_read(path, &old, &none)) {
+            continue; /* none, or none that can be read */
+        }
+        code = job_difference(old, c->data.spectrum, &c->result->difference, err);
+        job_difference_text(&c->result->difference, line, sizeof line);
+        if (!code && c->events && c->events->note) {
+            c->events->note(c->events->user, 0, "difference", line);
+        }
+    }
+    spectrum_free(old);
+    return code;
+}
+
 int job_publish(struct job_context *c, struct err *err)
 {
     int code = c->set.n ? job_write_list(c, err) : 0;
+    code = code ? code : compare_spectra(c, err);
     return code ? code : publish_set_commit(&c->set, err);
 }
 

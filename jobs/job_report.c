@@ -1,6 +1,7 @@
 #include "jobs/job_report.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,6 +176,32 @@ static int take_end(struct job_report *r, json_t *line, struct err *err)
     return 0;
 }
 
+/* A number, or null: not known. */
+static bool take_real(json_t *line, const char *key, double *ret)
+{
+    const json_t *value = json_object_get(line, key);
+    *ret = json_is_number(value) ? json_number_value(value) : (double)NAN;
+    return json_is_number(value) || json_is_null(value);
+}
+
+static int take_difference(struct job_report *r, json_t *line, struct err *err)
+{
+    struct job_difference d = {0};
+    const json_t *compared = json_object_get(line, "difference");
+    if (json_object_size(line) != 6 || !json_is_integer(compared) ||
+        json_integer_value(compared) < 1 ||
+        !take_real(line, "median_percent", &d.median_percent) ||
+        !take_real(line, "largest_percent", &d.largest_percent) ||
+        !take_real(line, "largest_percent_um", &d.largest_percent_um) ||
+        !take_real(line, "largest_sigma", &d.largest_sigma) ||
+        !take_real(line, "largest_sigma_um", &d.largest_sigma_um)) {
+        return refuse(err, "a difference is not as it should be");
+    }
+    d.compared = (size_t)json_integer_value(compared);
+    r->result.difference = d;
+    return 0;
+}
+
 static int take_crash(struct job_report *r, json_t *line, struct err *err)
 {
     const char *stage;
@@ -209,6 +236,8 @@ static int take_line(struct job_report *r, const struct job_events *events,
         code = take_stage(r, line, events, err);
     } else if (json_object_get(line, "product")) {
         code = take_product(r, line, err);
+    } else if (json_object_get(line, "difference")) {
+        code = take_difference(r, line, err);
     } else if (json_object_get(line, "end")) {
         code = take_end(r, line, err);
     } else {

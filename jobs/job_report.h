@@ -13,6 +13,8 @@
  *   {"stage": S, "index": I, "count": N, "share": X, "peak_bytes": B}
  *   {"note": TEXT, "stage": S, "warning": BOOL}
  *   {"product": PATH, "suffix": S, "sha256": HEX, "bytes": B}
+ *   {"difference": ROWS, "median_percent": X, "largest_percent": X,
+ *    "largest_percent_um": X, "largest_sigma": X, "largest_sigma_um": X}; X: or null
  *   {"end": "ok" or an error's name, "message": TEXT, "failed_stage": S,
  *    "timings": [{"stage": S, "run": SECONDS, "write": SECONDS}], "peak_bytes": B}
  *   {"crash": SIGNAL, "stage": S}, then a backtrace as text until the end of the stream

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,22 @@ void job_report_note(struct job_report_writer *w, bool is_warning, const char *s
     pthread_mutex_unlock(&w->lock);
 }
 
+/* A number that is not known is null. */
+static json_t *real(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *difference(const struct job_difference *d)
+{
+    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "difference",
+                     (json_int_t)d->compared, "median_percent", real(d->median_percent),
+                     "largest_percent", real(d->largest_percent), "largest_percent_um",
+                     real(d->largest_percent_um), "largest_sigma",
+                     real(d->largest_sigma), "largest_sigma_um",
+                     real(d->largest_sigma_um));
+}
+
 void job_report_end(struct job_report_writer *w, int code, const struct err *err,
                     const struct job_result *result)
 {
@@ -98,6 +115,9 @@ void job_report_end(struct job_report_writer *w, int code, const struct err *err
         say(w,
             json_pack("{s:s, s:s, s:s, s:I}", "product", p->path, "suffix", p->suffix,
                       "sha256", p->sha256, "bytes", (json_int_t)p->bytes));
+    }
+    if (result->difference.compared) {
+        say(w, difference(&result->difference));
     }
     say(w, json_pack("{s:s, s:o, s:o, s:o, s:I}", "end", code ? err_name(code) : "ok",
                      "message", text(code ? err->message : ""), "failed_stage",

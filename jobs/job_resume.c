@@ -114,7 +114,7 @@ static bool cube_is_whole(const char *path)
     struct fits_in *in = NULL;
     struct header primary = {0}, science = {0};
     struct err none = {0};
-    const char *type = "", *master = "";
+    const char *type = "", *axis = "", *master = "";
     int sci;
     bool whole = !fits_in_open_headers(path, ERR_INPUT, &in, &none) &&
                  !fits_in_need(in, "SCI", &sci, &none) &&
@@ -122,8 +122,10 @@ static bool cube_is_whole(const char *path)
                  !fits_in_header(in, sci, &science, &none) &&
                  fits_in_find(in, "VAR_BKG", 0) < 0;
     header_get_string(&science, "CTYPE3", &type);
+    header_get_string(&science, "CTYPE1", &axis);
     header_get_string(&primary, "S_MSBSUB", &master);
-    whole = whole && !strcmp(type, "WAVE") && strcmp(master, "COMPLETE") != 0;
+    whole = whole && !strcmp(type, "WAVE") && !strcmp(axis, "RA---TAN") &&
+            strcmp(master, "COMPLETE") != 0;
     header_done(&primary);
     header_done(&science);
     fits_in_close(in);
@@ -172,26 +174,29 @@ static bool may_resume(const struct job_context *c, struct job_resume_file *file
     return true;
 }
 
-/* Is it a file of the folder, of this name's beginning, "_" and a suffix? */
+/* Is it a file of the folder? Its suffix: what follows the name of the products and "_"; of
+ * other names (exposures of a group), what follows the last "_". */
 static bool is_ours(const struct job *job, const char *path, const char *base,
                     char ret_suffix[40])
 {
     const size_t folder = strlen(job->output_folder), length = strlen(base);
     const char *name = path_base(path), *dot = strrchr(name, '.');
     if ((size_t)(name - path) != folder + 1 ||
-        strncmp(path, job->output_folder, folder) || !path_is_safe_name(name) ||
-        strncmp(name, base, length) || name[length] != '_' || !dot) {
+        strncmp(path, job->output_folder, folder) || !path_is_safe_name(name) || !dot) {
         return false;
     }
-    const ptrdiff_t n = dot - name - (ptrdiff_t)length - 1;
+    const char *end = strncmp(name, base, length) || name[length] != '_'
+                          ? memrchr(name, '_', (size_t)(dot - name))
+                          : name + length;
+    const ptrdiff_t n = end ? dot - end - 1 : 0;
     if (n < 1 || n >= 40) {
         return false;
     }
-    snprintf(ret_suffix, 40, "%.*s", (int)n, name + length + 1);
+    snprintf(ret_suffix, 40, "%.*s", (int)n, end + 1);
     return true;
 }
 
-/* Those of job->reuse that bear this job's name. */
+/* Those of job->reuse that lie in its folder. */
 static int list_files(const struct job_context *c, const char *base,
                       struct job_resume_file **ret, size_t *ret_n, struct err *err)
 {

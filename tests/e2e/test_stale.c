@@ -251,6 +251,13 @@ START_TEST(test_stale_only_what_changed_runs_again)
     hash("s3d.fits", after);
     ck_assert_str_eq(before, after);
     need_log("job " SPEC2 "-3 stage reuse: assign_wcs to cube_build");
+    /* a spectrum that was made anew is compared with the old one */
+    o = show(SPEC2 "-3");
+    const json_t *change = json_object_get(o, "difference");
+    ck_assert_int_ge(json_integer_value(json_object_get(change, "compared")), 1);
+    ck_assert(json_is_number(json_object_get(change, "largest_sigma")));
+    json_decref(o);
+    need_log("stage difference: ");
     /* the exposures that the spec3 reads are the same bytes: it has nothing to do */
     need_log("-3 stage reuse: nothing has changed that the products depend on");
     look_again();

@@ -1,4 +1,5 @@
 #include <check.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +69,13 @@ START_TEST(test_job_report_goes_through)
     struct job_result result = {.products = &product,
                                 .n_products = 1,
                                 .timings = {{"read", 0.25, 0}, {"photom", 2, 0.5}},
-                                .n_timings = 2};
+                                .n_timings = 2,
+                                .difference = {.compared = 9,
+                                               .median_percent = 0.5,
+                                               .largest_percent = NAN,
+                                               .largest_percent_um = NAN,
+                                               .largest_sigma = -2,
+                                               .largest_sigma_um = 3.5}};
     job_report_stage(&w, "photom", 1, 3, 0);
     job_report_stage(&w, "photom", 1, 3, 0.005); /* too little to tell */
     job_report_note(&w, true, "photom", "bad \xff bytes\n");
@@ -88,6 +95,11 @@ START_TEST(test_job_report_goes_through)
     ck_assert_str_eq(report.result.products[0].suffix, "cal");
     ck_assert_str_eq(report.result.products[0].sha256, HASH);
     ck_assert_uint_eq(report.result.products[0].bytes, 7);
+    ck_assert_uint_eq(report.result.difference.compared, 9);
+    ck_assert_double_eq(report.result.difference.median_percent, 0.5);
+    ck_assert(isnan(report.result.difference.largest_percent));
+    ck_assert_double_eq(report.result.difference.largest_sigma, -2);
+    ck_assert_double_eq(report.result.difference.largest_sigma_um, 3.5);
     ck_assert_uint_eq(report.result.n_timings, 2);
     ck_assert_str_eq(report.result.timings[1].stage, "photom");
     ck_assert_double_eq(report.result.timings[1].write, 0.5);
