@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 #include "common/data/ref_cubepar.h"
 #include "stages/cube_geometry.h"
+#include "stages/cube_internal.h"
 #include "stages/cube_links.h"
 #include "stages/cube_shepard.h"
 #include "stages/cube_sum.h"
@@ -39,10 +40,11 @@ static const struct param table[] = {
      "emsm, msm: how far a pixel reaches in wavelength; 0: from cubepar", false},
     {"weight_power", PARAM_REAL, "2", 0, 100, NULL, "",
      "msm, planes equally spaced: power of the distance; 0: from cubepar", false},
-    {"coord_system", PARAM_STRING, "skyalign", 0, 0, "skyalign|world|ifualign", "",
+    {"coord_system", PARAM_STRING, "skyalign", 0, 0,
+     "skyalign|world|ifualign|internal_cal", "",
      "axes of the cube: RA and Dec, turned by cube_pa (world is another name of it), "
      "or "
-     "along and across the slices",
+     "along and across the slices on the sky, or (of one exposure) on the slicer",
      false},
     {"output_type", PARAM_STRING, "band", 0, 0, "band|grating|multi", "",
      "what goes into one cube: one disperser and filter (band, grating), or all that "
@@ -51,6 +53,11 @@ static const struct param table[] = {
      false},
     {"linear_wave", PARAM_BOOL, "true", 0, 0, NULL, "",
      "planes equally spaced in wavelength; false, and for multi: cubepar's table",
+     false},
+    {"exact_planes", PARAM_BOOL, "true", 0, 0, NULL, "",
+     "Not in the peer: internal_cal has its planes where the header says; false: up to "
+     "half "
+     "a plane off, as rounding errors add up in the peer",
      false},
     {"offset_file", PARAM_STRING, "none", 0, 0, NULL, "file",
      "ASDF file with an offset on the sky for each exposure: units (arcsec), filename, "
@@ -86,19 +93,73 @@ static enum ref_cubepar_weighting weighting_of(const struct params *params)
                                   : CUBEPAR_DRIZZLE;
 }
 
-/* Look at all exposures, choose the reference and set up grid and weights. */
-static int set_grid(const struct stage_env *env, const struct params *params,
-                    struct dataset *data, struct cube_survey *s, struct cube_grid *grid,
-                    struct cube_shepard *shepard, struct err *err)
+/* A cube on its way. */
+struct making {
+    const struct stage_env *env;
+    const struct params *params;
+    struct cube_survey survey;
+    struct cube_grid grid;
+    struct cube_shepard shepard;   /* n = 0: not wanted */
+    bool slicer;                   /* coord_system is internal_cal */
+    struct cube_internal internal; /* of which these are the cells */
+    struct cube_sums sums;
+};
+
+static bool is_one_of(const struct params *params, const char *name, const char *value)
 {
+    return !strcmp(params_string(params, name), value);
+}
+
+/* The grid on the sky, and the weights. */
+static int set_sky(struct making *m, const struct ref_cubepar *par,
+                   const struct ref_cubepar_row *row, const char *disperser,
+                   struct cube_request *request, struct err *err)
+{
+    const enum ref_cubepar_weighting w = weighting_of(m->params);
+    const struct cube_survey *s = &m->survey;
+    int code = cube_grid_set(request, row, ref_cubepar_waves_of(par, w, disperser),
+                             disperser, 4 * s->n, s->ra, s->dec, &m->grid, err);
+    if (code || w == CUBEPAR_DRIZZLE) {
+        return code;
+    }
+    const struct cube_shepard_request shepard = {
+        w == CUBEPAR_EMSM, params_real(m->params, "rois"),
+        params_real(m->params, "roiw"), params_real(m->params, "weight_power"), s->n};
+    return cube_shepard_set(&shepard, par, disperser, s->meta.filter, &m->grid,
+                            &m->shepard, err);
+}
+
+/* The grid of the slicer, of one exposure. */
+static int set_slicer(struct making *m, struct dataset *data,
+                      const struct ref_cubepar_row *row,
+                      const struct cube_request *request, struct err *err)
+{
+    struct exposure *e = NULL;
+    if (m->survey.n != 1) {
+        return err_set(err, ERR_INPUT,
+                       "cube_build: coord_system = internal_cal makes a cube of one "
+                       "exposure, and %zu are given (first: %s)",
+                       m->survey.n, m->survey.meta.filename);
+    }
+    int code = dataset_open(data, 0, false, &e, err);
+    if (!code) {
+        code = cube_internal_grid(e->wcs, request, row, &m->grid, &m->internal, err);
+        dataset_close(data, 0, e);
+    }
+    return code;
+}
+
+/* Look at all exposures, choose the reference and set up grid and weights. */
+static int set_grid(struct making *m, struct dataset *data, struct err *err)
+{
+    const struct params *params = m->params;
     struct cube_request request;
     struct ref_cubepar_row row;
     struct reference *ref = NULL;
     const void *object = NULL;
     const char *disperser = NULL;
     cube_request_read(params, &request);
-    const bool ifu = !strcmp(params_string(params, "coord_system"), "ifualign");
-    const bool multi = !strcmp(params_string(params, "output_type"), "multi");
+    const bool ifu = is_one_of(params, "coord_system", "ifualign");
     if (ifu && !isnan(request.pa)) {
         return err_set(
             err, ERR_PARAM,
@@ -106,38 +167,29 @@ static int set_grid(const struct stage_env *env, const struct params *params,
             "the cube stands; give one of them",
             request.pa);
     }
-    const struct cube_survey_request wanted = {ifu || !isnan(request.pa), ifu, multi,
-                                               params_string(params, "offset_file")};
-    int code = cube_survey_make(env, data, &wanted, s, err);
-    code = code ? code : stage_reference(env, &s->meta, "cubepar", &ref, &object, err);
-    if (code) {
-        return code;
-    }
-    const struct ref_cubepar *par = object;
-    const enum ref_cubepar_weighting w = weighting_of(params);
-    request.pa = ifu ? s->ifu_pa : request.pa;
-    code = cube_survey_row(s, par, &row, &disperser, err);
-    code = code ? code
-                : cube_grid_set(&request, &row, ref_cubepar_waves_of(par, w, disperser),
-                                disperser, 4 * s->n, s->ra, s->dec, grid, err);
-    if (!code && w != CUBEPAR_DRIZZLE) {
-        const struct cube_shepard_request shepard_request = {
-            w == CUBEPAR_EMSM, params_real(params, "rois"), params_real(params, "roiw"),
-            params_real(params, "weight_power"), s->n};
-        code = cube_shepard_set(&shepard_request, par, disperser, s->meta.filter, grid,
-                                shepard, err);
+    m->slicer = is_one_of(params, "coord_system", "internal_cal");
+    const struct cube_survey_request wanted = {
+        ifu || !isnan(request.pa), ifu,
+        !m->slicer && is_one_of(params, "output_type", "multi"),
+        params_string(params, "offset_file")};
+    int code = cube_survey_make(m->env, data, &wanted, &m->survey, err);
+    code =
+        code ? code
+             : stage_reference(m->env, &m->survey.meta, "cubepar", &ref, &object, err);
+    code = code ? code : cube_survey_row(&m->survey, object, &row, &disperser, err);
+    if (!code) {
+        request.pa = ifu ? m->survey.ifu_pa : request.pa;
+        code = m->slicer ? set_slicer(m, data, &row, &request, err)
+                         : set_sky(m, object, &row, disperser, &request, err);
     }
     reference_release(ref);
     return code;
 }
 
-/* The cube's own description: grid, headers, wavelengths. Takes the headers over. */
-static void describe(const struct params *params, const struct cube_sums *sums,
-                     struct cube_survey *s)
+static void describe_sky(const struct making *m, struct cube *c)
 {
-    const struct cube_grid *g = sums->grid;
-    struct cube *c = sums->cube;
-    double pa = g->pa * M_PI / 180;
+    const struct cube_grid *g = &m->grid;
+    const double pa = g->pa * M_PI / 180;
     c->crval1 = g->ra0;
     c->crval2 = g->dec0;
     c->crpix1 = (g->nx + 1) / 2;
@@ -146,6 +198,35 @@ static void describe(const struct params *params, const struct cube_sums *sums,
     c->pc[0][0] = -cos(pa);
     c->pc[0][1] = c->pc[1][0] = sin(pa);
     c->pc[1][1] = cos(pa);
+    snprintf(c->weighting, sizeof c->weighting, "%s",
+             params_string(m->params, "weighting"));
+    for (size_t k = 0; k < m->shepard.n; k++) {
+        const double share = 1 / (double)m->shepard.n;
+        c->rois_arcsec += share * m->shepard.at[k].rois_arcsec;
+        c->roiw_um += share * m->shepard.at[k].roiw_um;
+        c->weight_power = params_real(m->params, "weight_power");
+    }
+}
+
+static void describe_slicer(const struct cube_internal *g, struct cube *c)
+{
+    c->slicer = true;
+    c->spaxel_sr = g->spaxel_sr;
+    c->crval1 = g->across_m;
+    c->crval2 = g->along_m;
+    c->crpix1 = c->crpix2 = 0.5;
+    c->cdelt1 = g->step_across_m;
+    c->cdelt2 = g->step_along_m;
+    c->pc[0][0] = c->pc[1][1] = 1;
+    c->pc[0][1] = c->pc[1][0] = 0;
+    strcpy(c->weighting, "emsm"); /* what the peer says of its cubes of this kind */
+}
+
+/* The cube's own description: grid, headers, wavelengths. Takes the headers over. */
+static void describe(struct making *m, struct cube *c)
+{
+    const struct cube_grid *g = &m->grid;
+    struct cube_survey *s = &m->survey;
     c->crpix3 = 1;
     c->crval3 = g->z[0];
     c->cdelt3 = g->linear ? g->step : 0;
@@ -157,23 +238,38 @@ static void describe(const struct params *params, const struct cube_sums *sums,
     s->headers.primary = s->headers.science = (struct header){0};
     c->meta = s->meta;
     c->n_exposures = (int)s->n;
-    snprintf(c->weighting, sizeof c->weighting, "%s",
-             params_string(params, "weighting"));
-    for (size_t k = 0; sums->shepard && k < sums->shepard->n; k++) {
-        const double share = 1 / (double)sums->shepard->n;
-        c->rois_arcsec += share * sums->shepard->at[k].rois_arcsec;
-        c->roiw_um += share * sums->shepard->at[k].roiw_um;
-        c->weight_power = params_real(params, "weight_power");
+    if (m->slicer) {
+        describe_slicer(&m->internal, c);
+    } else {
+        describe_sky(m, c);
     }
 }
 
-static int add_exposure(const struct stage_env *env, struct dataset *data, size_t i,
-                        const struct cube_survey *s, struct cube_sums *sums,
+/* Through the trace of its pixels on the sky. */
+static int add_on_sky(struct making *m, const struct exposure *e, size_t i,
+                      size_t *ret_used, struct err *err)
+{
+    const struct stage_env *env = m->env;
+    const bool prism = !strcasecmp(e->meta.grating, "PRISM");
+    struct cube_grid grid = m->grid; /* borrows its arrays */
+    struct cube_trace *trace = NULL;
+    if (m->survey.offset) {
+        cube_grid_offset(&grid, m->survey.offset[i]);
+    }
+    int code = cube_trace_make(e->wcs, e->regions, e->sampling, e->nx, e->ny, prism,
+                               &grid, env->par, env->cancel, &trace, err);
+    code = code ? code
+                : cube_add_exposure(&m->sums, e, trace,
+                                    cube_survey_partners(&m->survey, i), env->par,
+                                    env->cancel, ret_used, err);
+    cube_trace_free(trace);
+    return code;
+}
+
+static int add_exposure(struct making *m, struct dataset *data, size_t i,
                         struct err *err)
 {
-    struct cube_grid grid = *sums->grid; /* borrows its arrays */
     struct exposure *e = NULL;
-    struct cube_trace *trace = NULL;
     size_t used = 0;
     int code = dataset_open(data, i, true, &e, err);
     if (code) {
@@ -184,24 +280,16 @@ static int add_exposure(const struct stage_env *env, struct dataset *data, size_
                        "%s: cube_build needs SCI, ERR, DQ, REGIONS and a WCS; run "
                        "assign_wcs before",
                        e->meta.filename);
-    }
-    if (s->offset) {
-        cube_grid_offset(&grid, s->offset[i]);
-    }
-    if (!code) {
-        bool prism = !strcasecmp(e->meta.grating, "PRISM");
-        code = cube_trace_make(e->wcs, e->regions, e->sampling, e->nx, e->ny, prism,
-                               &grid, env->par, env->cancel, &trace, err);
-    }
-    if (!code) {
-        code = cube_add_exposure(sums, e, trace, cube_survey_partners(s, i), env->par,
-                                 env->cancel, &used, err);
+    } else if (m->slicer) {
+        code = cube_internal_add(&m->sums, &m->internal, e, m->env->par, m->env->cancel,
+                                 &used, err);
+    } else {
+        code = add_on_sky(m, e, i, &used, err);
     }
     if (!code && used == 0) {
-        stage_warn(env, "%s has no valid pixel within the cube's wavelengths",
+        stage_warn(m->env, "%s has no valid pixel within the cube's wavelengths",
                    e->meta.filename);
     }
-    cube_trace_free(trace);
     dataset_close(data, i, e);
     return code;
 }
@@ -227,61 +315,82 @@ static int add_common(const struct dataset *data, const struct cube_grid *g,
     return 0;
 }
 
-static int run(const struct stage_env *env, const struct params *params,
-               struct dataset *data, struct err *err)
+/* An empty cube and what goes with it. */
+static int prepare(struct making *m, struct err *err)
 {
-    struct cube_survey s = {0};
-    struct cube_grid grid = {0};
-    struct cube_shepard shepard = {0};
-    struct cube_sums sums = {.grid = &grid};
-    size_t n = dataset_n(data), filled = 0;
+    const struct cube_grid *g = &m->grid;
+    struct cube_sums *sums = &m->sums;
+    const size_t n = m->survey.n;
+    char cell[40] = "cells of the slicer";
+    if (!m->slicer) {
+        snprintf(cell, sizeof cell, "spaxels of %g arcsec", g->scale);
+    }
+    stage_note(m->env, "%d x %d %s, %d planes, %g to %g um, %zu %s", g->nx, g->ny, cell,
+               g->nw, g->z[0], g->z[g->nw - 1], n, n == 1 ? "exposure" : "exposures");
+    sums->grid = g;
+    sums->flag = strcmp(m->env->recipe, "spec2") != 0 &&
+                 !params_bool(m->params, "skip_dqflagging");
+    sums->shepard = m->shepard.n ? &m->shepard : NULL;
+    sums->cube = cube_new(g->nx, g->ny, g->nw, err);
+    if (!sums->cube) {
+        return ERR_NOMEM;
+    }
+    sums->weight = mem_calloc((size_t)g->nx * (size_t)g->ny * (size_t)g->nw,
+                              sizeof *sums->weight, err);
+    sums->links = sums->weight && !m->slicer ? cube_links_new(g->nw, err) : NULL;
+    if (!sums->weight || (!sums->links && !m->slicer)) {
+        return ERR_NOMEM;
+    }
+    describe(m, sums->cube);
+    return cube_survey_share(&m->survey, sums->cube, err);
+}
 
-    int code = set_grid(env, params, data, &s, &grid, &shepard, err);
-    if (!code) {
-        size_t voxels = (size_t)grid.nx * (size_t)grid.ny * (size_t)grid.nw;
-        stage_note(env, "%d x %d spaxels of %g arcsec, %d planes, %g to %g um, %zu %s",
-                   grid.nx, grid.ny, grid.scale, grid.nw, grid.z[0],
-                   grid.z[grid.nw - 1], n, n == 1 ? "exposure" : "exposures");
-        sums.flag = strcmp(env->recipe, "spec2") != 0 &&
-                    !params_bool(params, "skip_dqflagging");
-        sums.shepard = shepard.n ? &shepard : NULL;
-        sums.cube = cube_new(grid.nx, grid.ny, grid.nw, err);
-        sums.weight = sums.cube ? mem_calloc(voxels, sizeof(float), err) : NULL;
-        sums.links = sums.weight ? cube_links_new(grid.nw, err) : NULL;
-        code = sums.links ? 0 : ERR_NOMEM;
+/* From sums to values. */
+static int finish(struct making *m, const struct dataset *data, struct err *err)
+{
+    const struct stage_env *env = m->env;
+    const struct cube_grid *g = &m->grid;
+    struct cube *c = m->sums.cube;
+    size_t filled = 0;
+    int code = cube_finish(&m->sums, env->par, env->cancel, &filled, err);
+    code = code ? code : add_common(data, g, c, err);
+    if (!code && m->sums.links) {
+        code = cube_links_covariance(m->sums.links, g->nx, g->ny, g->scale, env->par,
+                                     env->cancel, &c->covariance, err);
     }
-    if (!code) {
-        describe(params, &sums, &s);
-    }
-    code = code ? code : cube_survey_share(&s, sums.cube, err);
-    for (size_t i = 0; i < n && !code; i++) {
-        code = add_exposure(env, data, i, &s, &sums, err);
-        stage_progress(env, (double)(i + 1) / (double)(n + 1));
-    }
-    code = code ? code : cube_finish(&sums, env->par, env->cancel, &filled, err);
-    code = code ? code : add_common(data, &grid, sums.cube, err);
-    code =
-        code ? code
-             : cube_links_covariance(sums.links, grid.nx, grid.ny, grid.scale, env->par,
-                                     env->cancel, &sums.cube->covariance, err);
     if (!code && filled == 0) {
         code = err_set(err, ERR_NODATA,
                        "cube_build: no pixel of %zu exposures (first: %s) lies in the "
                        "cube of %d x %d spaxels, %g to %g um",
-                       n, s.meta.filename, grid.nx, grid.ny, grid.z[0],
-                       grid.z[grid.nw - 1]);
+                       m->survey.n, m->survey.meta.filename, g->nx, g->ny, g->z[0],
+                       g->z[g->nw - 1]);
     }
+    return code;
+}
+
+static int run(const struct stage_env *env, const struct params *params,
+               struct dataset *data, struct err *err)
+{
+    struct making m = {.env = env, .params = params};
+    const size_t n = dataset_n(data);
+    int code = set_grid(&m, data, err);
+    code = code ? code : prepare(&m, err);
+    for (size_t i = 0; i < n && !code; i++) {
+        code = add_exposure(&m, data, i, err);
+        stage_progress(env, (double)(i + 1) / (double)(n + 1));
+    }
+    code = code ? code : finish(&m, data, err);
     if (code) {
-        cube_free(sums.cube);
+        cube_free(m.sums.cube);
     } else {
         cube_free(data->cube);
-        data->cube = sums.cube;
+        data->cube = m.sums.cube;
     }
-    free(sums.weight);
-    cube_links_free(sums.links);
-    cube_shepard_done(&shepard);
-    cube_survey_done(&s);
-    cube_grid_done(&grid);
+    free(m.sums.weight);
+    cube_links_free(m.sums.links);
+    cube_shepard_done(&m.shepard);
+    cube_survey_done(&m.survey);
+    cube_grid_done(&m.grid);
     return code;
 }
 

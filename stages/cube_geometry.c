@@ -31,6 +31,7 @@ void cube_request_read(const struct params *params, struct cube_request *ret)
     ret->pa = real_or(params, "cube_pa", NAN);
     ret->nspax_x = odd(params, "nspax_x");
     ret->nspax_y = odd(params, "nspax_y");
+    ret->exact = params_bool(params, "exact_planes");
     ret->linear = params_bool(params, "linear_wave") &&
                   strcmp(params_string(params, "output_type"), "multi") != 0;
 }

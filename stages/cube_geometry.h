@@ -44,6 +44,7 @@ struct cube_request {
     double ra_center, dec_center, pa; /* degrees */
     int nspax_x, nspax_y;             /* odd, or 0 */
     bool linear;
+    bool exact; /* internal_cal: planes where the header says */
 };
 
 void cube_request_read(const struct params *params, struct cube_request *ret);

@@ -195,6 +195,12 @@ static int run(const struct stage_env *env, const struct params *params,
     if (code) {
         return code;
     }
+    if (data->cube->slicer) {
+        stage_note(env, "a cube in the slicer's coordinates (coord_system = "
+                        "internal_cal) has no sky: no spectrum is extracted");
+        stage_skipped(env);
+        return 0;
+    }
     if (!params_is_none(params, "ifu_set_srctype")) {
         stage_warn(env, "ifu_set_srctype concerns MIRI alone, as in the peer; "
                         "srctype.source_type sets that of NIRSpec");

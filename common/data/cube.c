@@ -61,12 +61,19 @@ void cube_free(struct cube *c)
 double cube_spaxel_sr(const struct cube *c)
 {
     const double sr_per_arcsec2 = 2.3504e-11;
+    if (c->slicer) {
+        return c->spaxel_sr;
+    }
     return c->cdelt1 * 3600.0 * (c->cdelt2 * 3600.0) * sr_per_arcsec2;
 }
 
 void cube_spaxel_to_sky(const struct cube *c, double i, double j, double *ra,
                         double *dec)
 {
+    if (c->slicer) {
+        *ra = *dec = NAN;
+        return;
+    }
     const double p = i + 1 - c->crpix1, q = j + 1 - c->crpix2;
     const double x = c->cdelt1 * (c->pc[0][0] * p + c->pc[0][1] * q) * DEGREE;
     const double y = c->cdelt2 * (c->pc[1][0] * p + c->pc[1][1] * q) * DEGREE;
@@ -86,7 +93,8 @@ void cube_sky_to_spaxel(const struct cube *c, double ra, double dec, double *i,
                  ca = cos((ra - c->crval1) * DEGREE);
     const double towards = s0 * s + c0 * k * ca;
     const double det = c->pc[0][0] * c->pc[1][1] - c->pc[0][1] * c->pc[1][0];
-    if (!(towards > 0)) { /* the other half of the sky has no place in the plane */
+    if (c->slicer ||
+        !(towards > 0)) { /* the other half of the sky has no place in the plane */
         *i = *j = NAN;
         return;
     }

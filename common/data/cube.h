@@ -1,6 +1,7 @@
 #ifndef IFUD_DATA_CUBE_H
 #define IFUD_DATA_CUBE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "common/base/err.h"
@@ -10,8 +11,8 @@ struct cube_covariance;
 
 /*
  * A spectral cube: nw planes of ny rows of nx spaxels, index (k * ny + j) * nx + i.
- * World coordinates as in the peer: gnomonic RA/Dec in degrees (or slicer metres for
- * internal_cal later), wavelength linear in um or a table.
+ * World coordinates as in the peer: gnomonic RA/Dec in degrees, or for internal_cal
+ * positions on the slicer in metres, wavelength linear in um or a table.
  * Ownership: cube_free releases the planes and headers.
  */
 struct cube {
@@ -29,9 +30,11 @@ struct cube {
      * ERR); not in the file. */
     double *common_error;
     struct cube_covariance *covariance; /* NULL: not known (cube_covariance.h) */
-    double crval1, crval2;              /* deg */
+    bool slicer;                        /* x is across, y along the slices; no sky */
+    double spaxel_sr;                   /* slicer only: solid angle of a spaxel */
+    double crval1, crval2;              /* deg; slicer: m */
     double crpix1, crpix2, crpix3;      /* 1-based */
-    double cdelt1, cdelt2;              /* deg, both positive; orientation is in pc */
+    double cdelt1, cdelt2; /* deg or m, both positive; orientation is in pc */
     double pc[2][2];
     double crval3, cdelt3;          /* um */
     double *wavelength;             /* nw, um: centre of each plane */
@@ -48,12 +51,14 @@ void cube_free(struct cube *c);
 
 /*
  * Solid angle of a spaxel (sr), for PIXAR_SR and the flux of spectra: with the peer's
- * rounded 2.3504e-11 sr per square arcsec, 1.6e-5 below the exact value.
+ * rounded 2.3504e-11 sr per square arcsec, 1.6e-5 below the exact value; in a cube of the
+ * slicer spaxel_sr (the peer writes square metres there).
  */
 double cube_spaxel_sr(const struct cube *c);
 
 /*
- * Sky position of spaxel (i, j), 0-based, and back. Degrees. Pure.
+ * Sky position of spaxel (i, j), 0-based, and back. Degrees; NaN in a cube of the slicer.
+ * Pure.
  * Reference: Calabretta & Greisen 2002, A&A 395, 1077 (TAN).
  */
 void cube_spaxel_to_sky(const struct cube *c, double i, double j, double *ra,

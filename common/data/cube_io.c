@@ -86,6 +86,22 @@ static int set_texts(struct header *h, const struct text_key *keys, size_t n,
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
+/* Frame and footprint; the slicer is not on the sky. */
+static int put_sky(const struct cube *c, struct header *h, struct err *err)
+{
+    char region[256];
+    if (c->slicer) {
+        header_remove(h, "RADESYS");
+        header_remove(h, "S_REGION");
+        return 0;
+    }
+    footprint(c, region, sizeof region);
+    const struct text_key texts[] = {
+        {"RADESYS", "ICRS", "Coordinate reference frame"},
+        {"S_REGION", region, "Spatial footprint of the observation"}};
+    return set_texts(h, texts, COUNT(texts), err);
+}
+
 /*
  * What the cube says itself in the header of its SCI extension: WCS, BUNIT, S_REGION,
  * PIXAR_SR and PIXAR_A2 (of a spaxel); the pointing keywords of a single exposure go.
@@ -96,9 +112,9 @@ static int put_wcs(const struct cube *c, struct header *h, struct err *err)
                                               "V3I_YANG", "RA_REF", "DEC_REF",
                                               "ROLL_REF", "CDELT3"};
     const bool linear = is_linear(c);
-    const double arcsec2 = c->cdelt1 * c->cdelt2 * 3600 * 3600;
-    char region[256];
-    footprint(c, region, sizeof region);
+    const double per_sr = pow(180 / M_PI * 3600, 2); /* square arcsec */
+    const double arcsec2 =
+        c->slicer ? c->spaxel_sr * per_sr : c->cdelt1 * c->cdelt2 * 3600 * 3600;
     const struct real_key area[] = {
         {"PIXAR_SR", cube_spaxel_sr(c), "Nominal pixel area in steradians"},
         {"PIXAR_A2", arcsec2, "Nominal pixel area in arcsec^2"}};
@@ -123,14 +139,12 @@ static int put_wcs(const struct cube *c, struct header *h, struct err *err)
         {"PC3_2", 0, "Linear transformation matrix element"},
         {"PC3_3", 1, "Linear transformation matrix element"}};
     const struct text_key texts[] = {
-        {"CTYPE1", "RA---TAN", "Axis 1 type"},
-        {"CTYPE2", "DEC--TAN", "Axis 2 type"},
+        {"CTYPE1", c->slicer ? "NRSSLICERX" : "RA---TAN", "Axis 1 type"},
+        {"CTYPE2", c->slicer ? "NRSSLICERY" : "DEC--TAN", "Axis 2 type"},
         {"CTYPE3", linear ? "WAVE" : "WAVE-TAB", "Axis 3 type"},
-        {"CUNIT1", "deg", "Axis 1 units"},
-        {"CUNIT2", "deg", "Axis 2 units"},
-        {"CUNIT3", "um", "Axis 3 units"},
-        {"RADESYS", "ICRS", "Coordinate reference frame"},
-        {"S_REGION", region, "Spatial footprint of the observation"}};
+        {"CUNIT1", c->slicer ? "meter" : "deg", "Axis 1 units"},
+        {"CUNIT2", c->slicer ? "meter" : "deg", "Axis 2 units"},
+        {"CUNIT3", "um", "Axis 3 units"}};
     const struct text_key table[] = {
         {"PS3_0", "WCS-TABLE", "Extension of the wavelengths"},
         {"PS3_1", "wavelength", "Column of the wavelengths"}};
@@ -148,6 +162,7 @@ static int put_wcs(const struct cube *c, struct header *h, struct err *err)
                                "Axis 3 coordinate increment at reference point", err);
     }
     code = code ? code : set_texts(h, texts, COUNT(texts), err);
+    code = code ? code : put_sky(c, h, err);
     return code || linear ? code : set_texts(h, table, COUNT(table), err);
 }
 
@@ -307,7 +322,12 @@ static int read_wcs(struct fits_in *f, struct cube *c, const char *path,
     for (size_t i = 0; !code && i < COUNT(reals); i++) {
         code = need_real(c, path, reals[i].keyword, reals[i].at, err);
     }
-    const char *weighting = "";
+    const char *weighting = "", *type = "";
+    header_get_string(&c->science, "CTYPE1", &type);
+    c->slicer = !strcmp(type, "NRSSLICERX");
+    if (!code && c->slicer) {
+        code = need_real(c, path, "PIXAR_SR", &c->spaxel_sr, err);
+    }
     header_get_string(&c->primary, "WTYPE", &weighting);
     snprintf(c->weighting, sizeof c->weighting, "%s", weighting);
     header_get_real(&c->primary, "ROIS", &c->rois_arcsec);

@@ -126,6 +126,42 @@ static void put_sky(struct text *t, const struct cube *c, struct err *err)
         number(c->crval1).text, number(c->crval2).text);
 }
 
+/* pixel -> across and along the slicer, metres. */
+static void put_slicer(struct text *t, const struct cube *c, struct err *err)
+{
+    put(t, err,
+        "        - !transform/compose-1.2.0\n"
+        "          forward:\n"
+        "          - !transform/concatenate-1.2.0\n"
+        "            forward:\n"
+        "            - !transform/shift-1.2.0 {offset: %s}\n"
+        "            - !transform/shift-1.2.0 {offset: %s}\n"
+        "          - !transform/affine-1.3.0\n"
+        "            matrix: !core/ndarray-1.0.0 {data: [[%s, 0.0], [0.0, %s]], "
+        "datatype: float64}\n"
+        "            translation: !core/ndarray-1.0.0 {data: [%s, %s], datatype: "
+        "float64}\n",
+        number(1 - c->crpix1).text, number(1 - c->crpix2).text, number(c->cdelt1).text,
+        number(c->cdelt2).text, number(c->crval1).text, number(c->crval2).text);
+}
+
+static const char celestial[] =
+    "        - !<tag:stsci.edu:gwcs/celestial_frame-1.0.0>\n"
+    "          axes_names: [RA, DEC]\n"
+    "          axes_order: [0, 1]\n"
+    "          name: sky\n"
+    "          reference_frame: "
+    "!<tag:astropy.org:astropy/coordinates/frames/icrs-1.1.0>\n"
+    "            frame_attributes: {}\n"
+    "          unit: [!unit/unit-1.0.0 deg, !unit/unit-1.0.0 deg]\n";
+static const char slicer[] =
+    "        - !<tag:stsci.edu:gwcs/frame2d-1.0.0>\n"
+    "          axes_names: [across, along]\n"
+    "          axes_order: [0, 1]\n"
+    "          axis_physical_types: [custom:x, custom:y]\n"
+    "          name: slicer\n"
+    "          unit: [!unit/unit-1.0.0 m, !unit/unit-1.0.0 m]\n";
+
 static void put_wavelength(struct text *t, const struct cube *c, bool linear,
                            struct err *err)
 {
@@ -199,20 +235,17 @@ int product_asdf_cube(const struct cube *c, bool linear, struct fits_out *f,
         "        outputs: [alpha, delta, wavelength]\n"
         "        forward:\n",
         c->nx - 1, c->ny - 1, c->nw - 1);
-    put_sky(&t, c, err);
+    if (c->slicer) {
+        put_slicer(&t, c, err);
+    } else {
+        put_sky(&t, c, err);
+    }
     put_wavelength(&t, c, linear, err);
     put(&t, err,
         "    - !<tag:stsci.edu:gwcs/step-1.0.0>\n"
         "      frame: !<tag:stsci.edu:gwcs/composite_frame-1.0.0>\n"
         "        frames:\n"
-        "        - !<tag:stsci.edu:gwcs/celestial_frame-1.0.0>\n"
-        "          axes_names: [RA, DEC]\n"
-        "          axes_order: [0, 1]\n"
-        "          name: sky\n"
-        "          reference_frame: "
-        "!<tag:astropy.org:astropy/coordinates/frames/icrs-1.1.0>\n"
-        "            frame_attributes: {}\n"
-        "          unit: [!unit/unit-1.0.0 deg, !unit/unit-1.0.0 deg]\n"
+        "%s"
         "        - !<tag:stsci.edu:gwcs/spectral_frame-1.0.0>\n"
         "          axes_names: [wavelength]\n"
         "          axes_order: [2]\n"
@@ -220,6 +253,7 @@ int product_asdf_cube(const struct cube *c, bool linear, struct fits_out *f,
         "          name: spectral\n"
         "          unit: [!unit/unit-1.0.0 um]\n"
         "        name: world\n"
-        "      transform: null\n");
+        "      transform: null\n",
+        c->slicer ? slicer : celestial);
     return finish(&t, f, err);
 }

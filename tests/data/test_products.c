@@ -242,6 +242,38 @@ START_TEST(test_products_s3d_table_of_wavelengths)
 }
 END_TEST
 
+/* A cube of the slicer: metres, no frame of the sky, its own solid angle. */
+START_TEST(test_products_s3d_slicer)
+{
+    struct header h = {0};
+    struct cube *back = NULL, *c = a_cube();
+    const char *path = support_path(folder, "a_s3d.fits");
+    double ra, dec;
+    c->slicer = true;
+    c->spaxel_sr = 1.1e-13;
+    c->cdelt1 = 0.0008;
+    support_ok(header_set_string(&c->science, "S_REGION", "POLYGON", NULL, &err), &err);
+    support_ok(cube_write(c, path, "a_s3d.fits", NULL, &err), &err);
+    struct fits_in *f = open_ok(path);
+    support_ok(fits_in_header(f, 1, &h, &err), &err);
+    ck_assert_str_eq(text_of(&h, "CTYPE1"), "NRSSLICERX");
+    ck_assert_str_eq(text_of(&h, "CTYPE2"), "NRSSLICERY");
+    ck_assert_str_eq(text_of(&h, "CUNIT2"), "meter");
+    ck_assert_str_eq(text_of(&h, "S_REGION"), "(absent)");
+    ck_assert_str_eq(text_of(&h, "RADESYS"), "(absent)");
+    ck_assert_double_eq_tol(real_of(&h, "PIXAR_SR"), 1.1e-13, 1e-20);
+    header_done(&h);
+    fits_in_close(f);
+    support_ok(cube_read(path, &back, &err), &err);
+    ck_assert(back->slicer);
+    ck_assert_double_eq_tol(cube_spaxel_sr(back), 1.1e-13, 1e-20);
+    cube_spaxel_to_sky(back, 1, 1, &ra, &dec);
+    ck_assert(isnan(ra) && isnan(dec));
+    cube_free(back);
+    cube_free(c);
+}
+END_TEST
+
 START_TEST(test_products_cube_sky)
 {
     double ra, dec, i, j;
@@ -358,6 +390,7 @@ int main(void)
     tcase_add_test(t, test_products_reference_keywords);
     tcase_add_test(t, test_products_s3d);
     tcase_add_test(t, test_products_s3d_table_of_wavelengths);
+    tcase_add_test(t, test_products_s3d_slicer);
     tcase_add_test(t, test_products_cube_sky);
     tcase_add_test(t, test_products_x1d);
     tcase_add_test(t, test_products_same_bytes);

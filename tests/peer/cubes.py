@@ -28,6 +28,7 @@ CUBES = dict(
     dith_emsm=["weighting=emsm"],
     dith_msm=["weighting=msm"],
     dith_ifualign=["coord_system=ifualign"],
+    one_internal=["coord_system=internal_cal", "exact_planes=false"],
 )
 WCS = ("CRVAL1", "CRVAL2", "CRVAL3", "CRPIX1", "CRPIX2", "CRPIX3", "CDELT1", "CDELT2", "CDELT3", "PC1_1", "PC1_2", "PC2_1", "PC2_2")
 NAMES = ("CTYPE1", "CTYPE2", "CTYPE3", "CUNIT1", "CUNIT2", "CUNIT3", "BUNIT")

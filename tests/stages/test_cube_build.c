@@ -305,6 +305,38 @@ START_TEST(test_cube_build_ifualign)
 }
 END_TEST
 
+/* In the slicer's coordinates: constant sky, the peer's keywords, one exposure only. */
+START_TEST(test_cube_build_internal)
+{
+    struct err err = {0};
+    struct cube *c = NULL;
+    struct exposure *all[2] = {make(2, 0.1f, 0), make(2, 0.1f, 0)};
+    support_ok(build(all, 1, 2, "coord_system", "internal_cal", &c, &err), &err);
+    ck_assert(c->slicer);
+    ck_assert_int_eq(c->nx, 30);
+    ck_assert_double_eq(c->crpix1, 0.5);
+    ck_assert_double_eq(c->pc[0][0], 1);
+    ck_assert_double_eq_tol(c->cdelt2, c->cdelt1 / 2, 1e-15);
+    ck_assert_str_eq(c->weighting, "emsm");
+    ck_assert_ptr_null(c->covariance);
+    size_t filled = 0;
+    for (size_t i = 0; i < voxels(c); i++) {
+        if (c->wmap[i] > 0) {
+            ck_assert_double_eq_tol((double)c->sci[i], 2, 1e-5);
+            ck_assert_uint_eq(c->dq[i], 0);
+            filled++;
+        }
+    }
+    ck_assert_uint_gt(filled, 10000);
+    cube_free(c);
+    ck_assert_int_eq(build(all, 2, 2, "coord_system", "internal_cal", &c, &err),
+                     ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.message, "one exposure, and 2 are given"));
+    exposure_free(all[0]);
+    exposure_free(all[1]);
+}
+END_TEST
+
 /* An offset moves all light of its exposure by as much; 0.003 arcsec: a thirtieth of a
  * spaxel, by which the rim of the field falls differently on them. */
 START_TEST(test_cube_build_offsets)
@@ -424,6 +456,7 @@ int main(void)
     tcase_add_test(t, test_cube_build_same_for_any_threads);
     tcase_add_test(t, test_cube_build_parameters);
     tcase_add_test(t, test_cube_build_ifualign);
+    tcase_add_test(t, test_cube_build_internal);
     tcase_add_test(t, test_cube_build_offsets);
     tcase_add_test(t, test_cube_build_tables);
     tcase_add_test(t, test_cube_build_refuses);
