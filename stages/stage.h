@@ -185,6 +185,7 @@ void stage_progress(const struct stage_env *env, double share);
 extern const struct stage stage_assign_wcs, stage_clean_flicker_noise,
     stage_msa_flagging, stage_imprint_subtract, stage_bkg_subtract,
     stage_master_background, stage_outlier_detection, stage_srctype, stage_flat_field,
-    stage_pathloss, stage_photom, stage_cube_build, stage_extract_1d, stage_combine_1d;
+    stage_pathloss, stage_photom, stage_adaptive_trace_model, stage_cube_build,
+    stage_extract_1d, stage_combine_1d;
 
 #endif

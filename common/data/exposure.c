@@ -64,11 +64,48 @@ void exposure_free(struct exposure *e)
     free(e->wavelength);
     free(e->pathloss_ps);
     free(e->pathloss_un);
+    free(e->trace_model);
     if (e->wcs) {
         wcs_release(e->wcs);
     }
     exposure_sampling_free(e->sampling);
     free(e);
+}
+
+void exposure_take_samples(struct exposure *e, struct exposure *o)
+{
+    const struct exposure was = *e;
+    e->nx = o->nx;
+    e->ny = o->ny;
+    e->sci = o->sci;
+    e->err = o->err;
+    e->dq = o->dq;
+    e->var_poisson = o->var_poisson;
+    e->var_rnoise = o->var_rnoise;
+    e->var_flat = o->var_flat;
+    e->var_background = o->var_background;
+    e->trace_model = o->trace_model;
+    e->regions = o->regions;
+    e->wavelength = o->wavelength;
+    e->sampling = o->sampling;
+    e->outlier_reason = NULL;
+    e->pathloss_ps = e->pathloss_un = NULL;
+    *o = (struct exposure){.nx = was.nx,
+                           .ny = was.ny,
+                           .sci = was.sci,
+                           .err = was.err,
+                           .dq = was.dq,
+                           .var_poisson = was.var_poisson,
+                           .var_rnoise = was.var_rnoise,
+                           .var_flat = was.var_flat,
+                           .var_background = was.var_background,
+                           .trace_model = was.trace_model,
+                           .regions = was.regions,
+                           .wavelength = was.wavelength,
+                           .outlier_reason = was.outlier_reason,
+                           .pathloss_ps = was.pathloss_ps,
+                           .pathloss_un = was.pathloss_un,
+                           .sampling = was.sampling};
 }
 
 size_t exposure_pixels(const struct exposure *e)

@@ -95,9 +95,11 @@ struct exposure {
     double
         *wavelength; /* um, double as the WCS gives it (flats are integrated over it);
                            NaN where regions is 0 (assign_wcs). Files hold floats. */
-    uint8_t *outlier_reason;            /* enum outlier_reason (outlier_detection) */
-    float *pathloss_ps, *pathloss_un;   /* corrections applied (pathloss) */
-    struct wcs *wcs;                    /* one reference (assign_wcs) */
+    uint8_t *outlier_reason;          /* enum outlier_reason (outlier_detection) */
+    float *pathloss_ps, *pathloss_un; /* corrections applied (pathloss) */
+    float *trace_model; /* light of compact sources as the trace model has it, NaN: none
+                           (adaptive_trace_model); not written to files */
+    struct wcs *wcs;    /* one reference (assign_wcs) */
     struct exposure_sampling *sampling; /* NULL: the planes are detector pixels */
     bool wavelength_corrected;          /* barycentric correction is in the WCS */
     bool has_asdf; /* the file has an ASDF extension, perhaps with a WCS (wcs_gwcs.h) */
@@ -110,6 +112,10 @@ size_t exposure_pixels(const struct exposure *e); /* nx * ny */
 /* Room for the edges of nx * ny samples, all NaN. NULL if there is no memory. */
 struct exposure_sampling *exposure_sampling_new(int nx, int ny, struct err *err);
 void exposure_sampling_free(struct exposure_sampling *s); /* NULL is fine */
+
+/* Exchange the planes of an exposure for samples, with their size and sampling; the path
+ * loss and the reasons of outliers, which samples do not have, go. `samples` holds what was there, to be freed. */
+void exposure_take_samples(struct exposure *e, struct exposure *samples);
 
 /*
  * Fill e->meta from the headers and check them: EXP_TYPE NRS_IFU, INSTRUME NIRSPEC,
