@@ -101,6 +101,45 @@ static int check_settings(const struct config *c, const char *name, struct err *
     return code;
 }
 
+/* "PROGRAM:OBSERVATION,OBSERVATION...", in digits. */
+static bool is_observation_list(const char *line)
+{
+    size_t n = strspn(line, "0123456789"), observations = 0;
+    if (n < 1 || n > 5 || line[n] != ':') {
+        return false;
+    }
+    for (line += n; *line; line += n + 1) {
+        n = strspn(line + 1, "0123456789");
+        if (n < 1 || n > 3 || (line[n + 1] && line[n + 1] != ',')) {
+            return false;
+        }
+        observations++;
+        if (!line[n + 1]) {
+            return observations >= 2 && observations <= CONFIG_MAX_OBSERVATIONS;
+        }
+    }
+    return false;
+}
+
+static int check_observations(const struct config *c, struct err *err)
+{
+    size_t n;
+    char **lines = config_strings(c, "observation_lists", &n, err);
+    int code = lines ? 0 : ERR_NOMEM;
+    for (size_t i = 0; i < n && !code; i++) {
+        if (!is_observation_list(lines[i])) {
+            code =
+                err_set(err, ERR_PARAM,
+                        "observation_lists: '%.60s' is not "
+                        "PROGRAM:OBSERVATION,OBSERVATION... of 2 to %d observations, "
+                        "such as 01234:001,002",
+                        lines[i], CONFIG_MAX_OBSERVATIONS);
+        }
+    }
+    free(lines);
+    return code;
+}
+
 /* A file of the daemon's own does not lie where exposures are dropped. */
 static int check_file(const struct config *c, const char *name, struct err *err)
 {
@@ -136,6 +175,7 @@ int config_check(const struct config *c, struct err *err)
     int code = config_apart(folders, paths, N_FOLDERS, err);
     code = code ? code : check_file(c, "socket_path", err);
     code = code ? code : check_file(c, "log_file", err);
+    code = code ? code : check_observations(c, err);
     code = code ? code : check_settings(c, "spec2_settings", err);
     code = code ? code : check_settings(c, "spec3_settings", err);
     int64_t group;

@@ -22,6 +22,7 @@
  */
 
 #define CONFIG_STRINGS "strings"
+#define CONFIG_MAX_OBSERVATIONS 20 /* of one of observation_lists */
 
 struct config {
     char *path; /* of the file, for messages */

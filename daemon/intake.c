@@ -233,7 +233,7 @@ static int record_association(struct service *s, const struct spool_result *r,
 static int record_one(struct service *s, const struct spool_result *r,
                       struct taken *ret, struct err *err)
 {
-    const struct queue_exposure *e = &r->exposure;
+    struct queue_exposure own = r->exposure, *e = &own;
     struct queue_file file = {
         .name = r->name, .seen_at = r->seen_at, .settling_at = r->settling_at};
     int64_t id = 0;
@@ -246,14 +246,16 @@ static int record_one(struct service *s, const struct spool_result *r,
         struct queue_exposure known = {0};
         char message[2 * QUEUE_NAME + 32];
         code = queue_get_exposure(s->queue, id, &known, err);
-        snprintf(message, sizeof message, "%s has the bytes of %s", e->name,
+        snprintf(message, sizeof message, "%.255s has the bytes of %.255s", e->name,
                  known.name);
         code = code ? code
                     : queue_note_file(s->queue, id, &file, "duplicate", message,
                                       service_now(), err);
         ret->forget = strcmp(known.name, e->name) != 0;
     } else {
-        code = queue_add_exposure(s->queue, e, &file, service_now(), &id, err);
+        code = rules_group(s->config, e, err);
+        code = code ? code
+                    : queue_add_exposure(s->queue, e, &file, service_now(), &id, err);
         struct plan_rules rules;
         rules_of(s->config, &rules);
         code = code ? code : plan_exposure(s->queue, &rules, id, service_now(), err);

@@ -61,35 +61,36 @@ static int link_one(const char *from, const char *job, struct err *err)
     return code;
 }
 
-/* The manifest that lies beside a product of a job: <base>_<recipe>_manifest.json. */
-static char *manifest_of(const struct queue_job *job, const char *product,
-                         struct err *err)
+/* What lies beside a product and is none: the job's manifest, and what it has made. */
+static int link_notes(const struct queue_job *job, const char *product, struct err *err)
 {
+    static const char *const kinds[] = {"manifest", "products"};
     const char *base = *job->product ? job->product : job->base;
     char *folder = path_folder(product, err);
-    char *path =
-        folder ? mem_printf(err, "%s/%s_%s_manifest.json", folder, base, job->recipe)
-               : NULL;
+    int code = folder ? 0 : ERR_NOMEM;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !code; i++) {
+        char *path =
+            mem_printf(err, "%s/%s_%s_%s.json", folder, base, job->recipe, kinds[i]);
+        code = path ? link_one(path, job->name, err) : ERR_NOMEM;
+        free(path);
+    }
     free(folder);
-    return path;
+    return code;
 }
 
 /* All products that lie under their own names still, of one older version. */
 static int link_version(const struct queue_job *old, const struct queue_product *p,
                         size_t n, struct err *err)
 {
-    char *manifest = NULL;
+    bool noted = false;
     int code = 0;
     for (size_t i = 0; i < n && !code; i++) {
-        if (kept_is(p[i].path)) {
-            continue;
+        if (!kept_is(p[i].path)) {
+            code = noted ? 0 : link_notes(old, p[i].path, err);
+            code = code ? code : link_one(p[i].path, old->name, err);
+            noted = true;
         }
-        if (!manifest && (manifest = manifest_of(old, p[i].path, err))) {
-            code = link_one(manifest, old->name, err);
-        }
-        code = code ? code : manifest ? link_one(p[i].path, old->name, err) : ERR_NOMEM;
     }
-    free(manifest);
     return code;
 }
 

@@ -24,6 +24,23 @@ static void slug(const char *value, const char *otherwise, char *ret, size_t siz
     }
 }
 
+static void name_group(struct queue_exposure *e, const char *observations)
+{
+    char grating[sizeof e->grating], filter[sizeof e->filter];
+    slug(e->grating, "none", grating, sizeof grating);
+    slug(e->filter, "none", filter, sizeof filter);
+    snprintf(e->group, sizeof e->group, "jw%s-o%s_%s_nirspec_%s-%s", e->program,
+             observations, e->target, grating, filter);
+}
+
+void planner_join(struct queue_exposure *e, const char *observations)
+{
+    char visit[sizeof e->visit];
+    snprintf(visit, sizeof visit, "%.7s%.7s", e->observation, e->visit);
+    memcpy(e->visit, visit, sizeof visit);
+    name_group(e, observations);
+}
+
 int planner_describe(const struct exposure_meta *meta, const char *name,
                      struct queue_exposure *ret, struct err *err)
 {
@@ -66,11 +83,7 @@ int planner_describe(const struct exposure_meta *meta, const char *name,
     e.ytilt = meta->gwa_ytilt;
     e.aid = meta->is_imprint || meta->is_background ||
             planner_says_blank(meta->target_name);
-    char grating[sizeof e.grating], filter[sizeof e.filter];
-    slug(e.grating, "none", grating, sizeof grating);
-    slug(e.filter, "none", filter, sizeof filter);
-    snprintf(e.group, sizeof e.group, "jw%s-o%s_%s_nirspec_%s-%s", e.program,
-             e.observation, e.target, grating, filter);
+    name_group(&e, e.observation);
     *ret = e;
     return 0;
 }

@@ -40,6 +40,10 @@ struct plan_rules {
 int planner_describe(const struct exposure_meta *meta, const char *name,
                      struct queue_exposure *ret, struct err *err);
 
+/* Its group is that of several observations, such as "001-002"; a visit is then told by
+ * observation and visit. */
+void planner_join(struct queue_exposure *e, const char *observations);
+
 enum plan_verb {
     PLAN_NOTHING,
     PLAN_SUPERSEDE_EXPOSURE, /* .exposure: rewritten under the same name */

@@ -114,7 +114,9 @@ static void choose_nods(const struct queue_group *g, const struct queue_member *
     for (size_t i = from; i < to && planner_is_nod(m); i++) {
         const struct queue_member *o = &g->members[i];
         if (o->live && planner_is_nod(o) && o->pattern_number != m->pattern_number &&
-            !strcmp(o->detector, m->detector) && same_wheel(m, o->xtilt, o->ytilt)) {
+            !strcmp(o->detector, m->detector) &&
+            !strcmp(o->observation, m->observation) &&
+            same_wheel(m, o->xtilt, o->ytilt)) {
             list_add(&ret->nods, i, days_between(m->expstart, o->expstart));
         }
     }
@@ -134,7 +136,7 @@ static bool is_off_scene(const struct queue_group *g, const struct queue_member 
                          const struct queue_neighbour *n)
 {
     bool elsewhere = strcmp(n->program, g->program) ||
-                     (!n->background && strcmp(n->observation, g->observation));
+                     (!n->background && strcmp(n->observation, m->observation));
     return !n->imprint && elsewhere && !m->blank && !isnan(n->xtilt) &&
            !isnan(m->xtilt) && same_wheel(m, n->xtilt, n->ytilt) &&
            !isnan(n->expstart) && !isnan(m->expstart);
@@ -194,7 +196,7 @@ void planner_choose_leaks(const struct queue_group *g, const struct queue_member
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < g->n_neighbours; i++) {
             const struct queue_neighbour *n = &g->neighbours[i];
-            bool ours = !strcmp(n->observation, g->observation);
+            bool ours = !strcmp(n->observation, m->observation);
             if (!n->imprint || strcmp(n->detector, m->detector)) {
                 continue;
             }

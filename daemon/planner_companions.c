@@ -76,7 +76,7 @@ static void collect(const struct queue_group *g, const struct queue_member *m,
     }
     for (size_t i = 0; i < c.leaks.n; i++) {
         const struct queue_neighbour *n = &g->neighbours[c.leaks.at[i]];
-        bool ours = !strcmp(n->observation, g->observation);
+        bool ours = !strcmp(n->observation, m->observation);
         snprintf(why, sizeof why, "leakage, %sobservation%s%s", ours ? "the same " : "",
                  ours ? "" : " ", ours ? "" : n->observation);
         add(ret, n->exposure, n->accepted_at, "imprint", why);

@@ -268,6 +268,7 @@ struct queue_member {
     double accepted_at, changed_at; /* of the exposure; of the job */
     double companions_at; /* when those of the job were last chosen; 0: never */
     double expstart, xtilt, ytilt, ra, dec; /* as in queue_exposure */
+    char observation[16];
     bool claimed;             /* a spec3 association names it: that group combines it */
     bool named;               /* a spec2 association says what its job reads */
     char product[QUEUE_NAME]; /* as in queue_job */

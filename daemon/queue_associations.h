@@ -12,7 +12,7 @@
  *
  * Members are known by the base names of exposures. What a spec3 association calls by the
  * product name of a live spec2 association is the exposure of that one.
- * Ownership and thread: as queue.h. Test: tests/daemon/test_queue_associations.c
+ * Ownership and thread: as queue.h. Test: tests/daemon/test_planner_association.c
  */
 
 struct queue_association {

@@ -46,6 +46,7 @@ void queue_read_member(sqlite3_stmt *st, void *row)
     m->claimed = sqlite3_column_int(st, 21) != 0;
     m->named = sqlite3_column_int(st, 22) != 0;
     sql_text(st, 23, m->product, sizeof m->product);
+    sql_text(st, 24, m->observation, sizeof m->observation);
 }
 
 int queue_load_base(struct queue *q, const char *base, const char *program,

@@ -82,7 +82,7 @@ void queue_read_event(sqlite3_stmt *st, void *row); /* queue_events.c */
 
 /* One member: exposure e with its job j. NEWEST: does the group's newest spec3 read it? */
 void queue_read_member(sqlite3_stmt *st, void *row); /* queue_groups.c */
-#define QUEUE_MEMBER_WIDTH 24
+#define QUEUE_MEMBER_WIDTH 25
 #define QUEUE_MEMBER_COLUMNS(NEWEST)                                                   \
     "e.id, e.state, e.role, e.visit, e.detector, e.pattern_number,"                    \
     " e.pattern_total, e.accepted_at, j.id, j.state, j.changed_at, j.companions_at,"   \
@@ -95,7 +95,7 @@ void queue_read_member(sqlite3_stmt *st, void *row); /* queue_groups.c */
     " AND ap.live = 1 AND ap.recipe = 'spec3'), EXISTS (SELECT 1"                      \
     " FROM association_member am JOIN association_product ap ON ap.id = am.product"    \
     " WHERE am.base = e.base AND am.role = 'science' AND ap.live = 1"                  \
-    " AND ap.recipe = 'spec2'), j.product"
+    " AND ap.recipe = 'spec2'), j.product, e.observation"
 
 void queue_read_waiting(sqlite3_stmt *st, void *row); /* queue_groups.c */
 #define QUEUE_WAITING_COLUMNS                                                          \

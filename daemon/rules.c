@@ -50,6 +50,42 @@ void rules_of(const struct config *config, struct plan_rules *ret)
         ret->in_spec3 ? runs(config, "spec3", "master_background") : images;
 }
 
+/* Is its observation in the list? As "001-002-005" into ret. */
+static bool lists(const char *line, const struct queue_exposure *e, char *ret,
+                  size_t size)
+{
+    char *at;
+    bool is_in = false;
+    size_t n = 0;
+    if (strtol(line, &at, 10) != strtol(e->program, NULL, 10)) {
+        return false;
+    }
+    while (*at) {
+        long observation = strtol(at + 1, &at, 10);
+        is_in |= observation == strtol(e->observation, NULL, 10);
+        n += (size_t)snprintf(ret + n, size - n, "%s%03ld", n ? "-" : "", observation);
+    }
+    return is_in;
+}
+
+int rules_group(const struct config *config, struct queue_exposure *e, struct err *err)
+{
+    char observations[4 * CONFIG_MAX_OBSERVATIONS + 1];
+    size_t n;
+    char **lines = config_strings(config, "observation_lists", &n, err);
+    if (!lines) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (lists(lines[i], e, observations, sizeof observations)) {
+            planner_join(e, observations);
+            break;
+        }
+    }
+    free(lines);
+    return 0;
+}
+
 int rules_apply(struct queue *q, const struct config *config, struct err *err)
 {
     struct plan_rules r;

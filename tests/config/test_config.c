@@ -81,6 +81,9 @@ START_TEST(test_config_refuses_by_name)
     refuse("{\"spec2_settings\": \"a.b=c\"}", "array of strings");
     refuse("{\"spec2_settings\": [\"cube_build\"]}", "stage.parameter=value");
     refuse("{\"spec3_settings\": [7]}", "spec3_settings[0]");
+    refuse("{\"observation_lists\": [\"01234:1\"]}", "2 to 20 observations");
+    refuse("{\"observation_lists\": [\"01234:1,2,\"]}", "'01234:1,2,' is not");
+    refuse("{\"observation_lists\": [\"1,2\"]}", "PROGRAM:OBSERVATION");
     refuse("{\"workers\": 1, \"workers\": 2}", "line 1");
     refuse("[1]", "JSON object");
     refuse("{\"workers\": ", "line 1");

@@ -200,6 +200,38 @@ START_TEST(test_companions_imprints_of_the_observation_else_of_the_program)
 }
 END_TEST
 
+/* In a group of several observations each exposure is given those of its own, and the
+ * group waits for every dither of each. */
+START_TEST(test_companions_of_joined_observations)
+{
+    struct queue_exposure e[3] = {exposure("001", 1, "science"),
+                                  exposure("002", 1, "science"),
+                                  exposure("002", 2, "science")};
+    int64_t id[3];
+    struct queue_waiting w;
+    for (int i = 0; i < 3; i++) {
+        e[i].pattern_total = 2;
+        strcpy(e[i].pattern_type, "2-POINT-NOD");
+        planner_join(&e[i], "001-002");
+        id[i] = accept(e[i]);
+    }
+    ck_assert_str_eq(e[0].group, e[1].group);
+    arrive("001", 1, "imprint"); /* 4 */
+    arrive("002", 1, "imprint"); /* 5 */
+    now += QUIET;
+    plan();
+    ck_assert_str_eq(reads(id[0]), "imprint 4");
+    ck_assert_str_eq(reads(id[1]), "background 3, imprint 5");
+    ck_assert_str_eq(reads(id[2]), "background 2, imprint 5");
+    support_ok(queue_group_waiting(q, e[0].group, &w, &err), &err);
+    ck_assert_msg(
+        strstr(w.plan.waits_for,
+               "dither 1 NRS2 of visit 001001, dither 2 NRS1 and NRS2 of visit "
+               "001001, dither 1 NRS2 of visit 002001") != NULL,
+        "%s", w.plan.waits_for);
+}
+END_TEST
+
 START_TEST(test_companions_dedicated_backgrounds_of_the_same_wheel_position)
 {
     int64_t a = arrive("001", 1, "science");
@@ -574,6 +606,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_companions_names_of_blank_sky);
     tcase_add_test(t, test_companions_imprints_of_the_observation_else_of_the_program);
+    tcase_add_test(t, test_companions_of_joined_observations);
     tcase_add_test(t, test_companions_dedicated_backgrounds_of_the_same_wheel_position);
     tcase_add_test(t, test_companions_dedicated_backgrounds_of_the_nearest_observation);
     tcase_add_test(t, test_companions_nods_are_backgrounds_of_one_another);

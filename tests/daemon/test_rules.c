@@ -41,6 +41,32 @@ static bool built(const char *recipe, const char *stage)
     return on;
 }
 
+/* Observations that are combined; others, and other programs, are not. */
+START_TEST(test_rules_observation_lists)
+{
+    static const struct {
+        const char *program, *observation, *group, *visit;
+    } is[] = {
+        {"01234", "001", "jw01234-o001-002_t_nirspec_g395h-f290lp", "001003"},
+        {"01234", "002", "jw01234-o001-002_t_nirspec_g395h-f290lp", "002003"},
+        {"01234", "003", "own", "003"},
+        {"05678", "001", "own", "003"},
+        {"05678", "007", "jw05678-o005-006-007_t_nirspec_g395h-f290lp", "007003"},
+    };
+    take("{\"observation_lists\": [\"1234:1,002\", \"05678:5,6,7\"]}");
+    for (size_t i = 0; i < sizeof is / sizeof *is; i++) {
+        struct queue_exposure e = {.group = "own", .visit = "003", .target = "t"};
+        strcpy(e.grating, "G395H");
+        strcpy(e.filter, "F290LP");
+        strcpy(e.program, is[i].program);
+        strcpy(e.observation, is[i].observation);
+        support_ok(rules_group(config, &e, &err), &err);
+        ck_assert_str_eq(e.group, is[i].group);
+        ck_assert_str_eq(e.visit, is[i].visit);
+    }
+}
+END_TEST
+
 START_TEST(test_rules_follow_the_keys)
 {
     struct plan_rules r;
@@ -131,6 +157,7 @@ int main(void)
     TCase *t = tcase_create("rules");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_rules_follow_the_keys);
+    tcase_add_test(t, test_rules_observation_lists);
     tcase_add_test(t, test_rules_nobody_waits_for_what_is_skipped);
     tcase_add_test(t, test_rules_other_ones_plan_anew);
     tcase_add_test(t, test_rules_shipped_settings_are_valid);

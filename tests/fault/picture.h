@@ -15,7 +15,7 @@ enum picture_part {
     PICTURE_COPIES,     /* of the exposures, in the spool */
     PICTURE_UNFINISHED, /* spool/tmp */
     PICTURE_MANIFESTS,  /* spool/jobs: names; they tell the attempt */
-    PICTURE_ROWS,       /* exposures, jobs, products */
+    PICTURE_ROWS,       /* exposures, associations, jobs, products */
     PICTURE_PARTS
 };
 
@@ -36,7 +36,8 @@ char *picture_compare(const struct picture *should, const struct picture *is);
  * After a death, before anyone repairs: NULL, or what is wrong; free it.
  * - each visible product is, to the byte, one of `before` or `after`;
  * - each file of `before` (copies, and what lay in the inbox) still is in the inbox,
- *   among the copies or among the rejected files.
+ *   among the copies or among the rejected files; associations are looked for among the
+ *   rows, at the end.
  */
 char *picture_check_dead(const char *disk, const struct picture *before,
                          const struct picture *after);

@@ -22,6 +22,11 @@
 #define SECOND "jw01234001001_02101_00002_nrs1_rate.fits"
 #define SETTINGS "\"cube_build.scalew=0.5\", \"cube_build.scalexy=0.5\""
 
+/* The second dither alone: the leakage exposure is not taken off it, whenever this comes. */
+static const char association[] =
+    "{\"asn_type\": \"spec2\", \"products\": [{\"members\": [{\"exptype\": \"science\","
+    " \"expname\": \"" SECOND "\"}]}]}";
+
 static void make_top(struct workload *w)
 {
     const char *top = getenv("TMPDIR");
@@ -125,6 +130,9 @@ void workload_init(struct workload *w)
     simulate(w);
     rehearse(w, 0);
     tree_copy(w->disk, w->start[1]);
+    char name[300];
+    snprintf(name, sizeof name, "%s/inbox/x_asn.json", w->start[1]);
+    support_write_file(name, association, strlen(association));
     programs_run(w->top, "mv made/" FIRST " start1/inbox && "
                          "mv leak/*_rate.fits start1/inbox && "
                          "cp start0/inbox/" SECOND " start1/inbox/again.fits");
