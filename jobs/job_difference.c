@@ -86,12 +86,12 @@ void job_difference_text(const struct job_difference *d, char *ret, size_t size)
 {
     int n = snprintf(ret, size, "%zu rows compared", d->compared);
     if (d->compared && n > 0 && (size_t)n < size) {
-        n += snprintf(ret + n, size - (size_t)n, ": at most %+.2g sigma at %.4f um",
+        n += snprintf(ret + n, size - (size_t)n, ": at most %+.3g sigma at %.4f um",
                       d->largest_sigma, d->largest_sigma_um);
     }
     if (isfinite(d->median_percent) && n > 0 && (size_t)n < size) {
         snprintf(ret + n, size - (size_t)n,
-                 "; flux %+.2g %% in the median, at most %+.2g %% at %.4f um",
+                 "; flux %+.3g %% in the median, at most %+.3g %% at %.4f um",
                  d->median_percent, d->largest_percent, d->largest_percent_um);
     }
 }

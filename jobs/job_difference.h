@@ -9,7 +9,7 @@
  * Given:    was, is  the first of each list is compared
  * Returned: *ret. Rows are compared where both have a flux and the old one an error; the old
  *           flux is taken linearly between its rows where the wavelengths are others. Shares
- *           of the flux are of rows where the old flux is above SNR_LEAST of its errors, sigma
+ *           of the flux are of rows where the old flux is above JOB_DIFFERENCE_SNR of its errors, sigma
  *           is the old error. NaN: there are no such rows. compared = 0: nothing is.
  * Errors:   ERR_NOMEM
  * Thread:   any. Test: tests/jobs/test_job_difference.c

@@ -18,7 +18,7 @@
  * missing; they stay as they are and are among this job's. Not offered is a cube with tabulated
  * wavelengths, with errors that exposures share (VAR_BKG) or a master background: the file does
  * not hold all that extract_1d needs of these.
- * Thread: that of job_run. Test: tests/jobs/test_job_resume.c, tests/e2e/test_resume.c
+ * Thread: that of job_run. Test: tests/e2e/test_resume.c
  */
 
 /*

@@ -7,7 +7,7 @@
  * Would a job make something else now than it did? Its fingerprints (job_fingerprint.h) are
  * compared with those in its products, and its manifest with that beside them, for the reasons.
  * No pixel is read; files that references_hash knows are not hashed again.
- * Thread: any. Test: tests/jobs/test_job_stale.c
+ * Thread: any. Test: tests/e2e/test_stale.c
  */
 struct job_stale {
     bool stale;

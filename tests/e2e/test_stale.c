@@ -265,6 +265,37 @@ START_TEST(test_stale_only_what_changed_runs_again)
 }
 END_TEST
 
+#define GROUP "jw01234-o001_simtarg_nirspec_g395m-f290lp"
+
+/* A setting of spec3 alone; jobs run in processes of their own; a group by its name. */
+START_TEST(test_stale_a_group_in_processes_of_their_own)
+{
+    programs_run(
+        d.top,
+        "sed -i 's/\"spec3_settings\": \\[/&\"extract_1d.bkg_sigma_clip=2\", /;"
+        " s/^{/{\"executor\": \"child\", /' %s",
+        d.config);
+    look_again();
+    ck_assert_int_eq(count_stale(), 1);
+    ck_assert(is_stale("spec3-" GROUP "-1", "extract_1d.bkg_sigma_clip = 2"));
+    json_t *o = ctl_reduce(GROUP);
+    ck_assert_uint_eq(json_array_size(json_object_get(o, "queued")), 1);
+    json_decref(o);
+    daemon_child_until(&d, "jobs.superseded", 1);
+    daemon_child_until(&d, "jobs.done", 2);
+    need_log("job spec3-" GROUP "-2 stage reuse: assign_wcs to cube_build");
+    o = show("spec3-" GROUP "-2");
+    ck_assert(json_is_object(json_object_get(o, "difference")));
+    ck_assert_uint_eq(json_array_size(json_object_get(o, "products")), 3);
+    json_decref(o);
+    o = ctl_reduce(GROUP); /* there is nothing left to do */
+    ck_assert_uint_eq(json_array_size(json_object_get(o, "queued")), 0);
+    json_decref(o);
+    programs_run(d.top, "! IFUD_SOCKET=run/s $B/ifuctl reduce --all 2>said && grep -q "
+                        "'reduce --stale' said");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("stale");
@@ -273,6 +304,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_stale_a_new_reference_marks_what_it_concerns);
     tcase_add_test(t, test_stale_only_what_changed_runs_again);
+    tcase_add_test(t, test_stale_a_group_in_processes_of_their_own);
     suite_add_tcase(s, t);
     return support_run(s);
 }
