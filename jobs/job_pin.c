@@ -105,7 +105,7 @@ static int pin_exposure(struct job *job, const struct job_plan *plan, size_t *ro
                         bool is_member, struct err *err)
 {
     const struct exposure_meta *meta = &e->meta;
-    const bool from_file = !is_member && job_wcs_from_file(plan, refs, e);
+    const bool from_file = !is_member && job_wcs_from_file(plan, refs, e, false);
     int code = 0;
     for (int i = 0; i <= plan->last && !code; i++) {
         const struct stage *stage = plan->recipe->steps[i].stage;

@@ -73,7 +73,7 @@ static int make_wcs(struct job_source *s, size_t i, struct exposure *e,
     env.progress = NULL;
     env.user = s;
     env.note = NULL;
-    if (job_wcs_from_file(&c->plan, c->refs, e)) {
+    if (job_wcs_from_file(&c->plan, c->refs, e, c->job->n_references > 0)) {
         struct stage_env say = job_context_env(c, "assign_wcs");
         stage_note(&say, "%s: WCS from its ASDF extension", e->meta.filename);
         return job_wcs_read(c, &c->job->inputs[i], e, with_regions, err);
@@ -190,7 +190,8 @@ int job_source_new(struct job_context *c, struct job_source **ret, struct err *e
                            c->job->inputs[i].path, e->meta.bunit);
         }
         if (!code) {
-            bool from_file = job_wcs_from_file(&c->plan, c->refs, e);
+            bool from_file =
+                job_wcs_from_file(&c->plan, c->refs, e, c->job->n_references > 0);
             code = job_plan_check_pins(&c->plan, c->refs, &e->meta, false, !from_file,
                                        err);
         }

@@ -19,7 +19,7 @@ static const struct recipe_step *step_on_open(const struct job_plan *plan, int *
 }
 
 bool job_wcs_from_file(const struct job_plan *plan, struct references *refs,
-                       const struct exposure *e)
+                       const struct exposure *e, bool pinned)
 {
     int at = 0;
     const struct recipe_step *step = step_on_open(plan, &at);
@@ -36,11 +36,11 @@ bool job_wcs_from_file(const struct job_plan *plan, struct references *refs,
     const char *const *type = step->stage->reference_types;
     for (size_t i = 0; type[i]; i++) {
         if (recipe_override(plan->settings, step->name, type[i]) ||
-            job_plan_is_pinned(plan, type[i], &e->meta)) {
+            (pinned && job_plan_is_pinned(plan, type[i], &e->meta))) {
             return false;
         }
     }
-    if (plan->job->n_references || !header_find(&e->primary, "IFUD_VER")) {
+    if (pinned || !header_find(&e->primary, "IFUD_VER")) {
         return true;
     }
     for (size_t i = 0; type[i]; i++) {

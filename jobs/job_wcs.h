@@ -16,10 +16,11 @@
  * the manifest names one: references; the manifest names references, but none of these:
  * file; another program calibrated the exposure: file; this one did: references if all
  * eleven types are there, else file.
+ * pinned: the manifest's references are all there are (false while they are being chosen).
  * Thread: any. Test: tests/jobs/test_job_wcs.c
  */
 bool job_wcs_from_file(const struct job_plan *plan, struct references *refs,
-                       const struct exposure *e);
+                       const struct exposure *e, bool pinned);
 
 /*
  * Read it into e->wcs, and with_regions also the slice map into e->regions. Provenance

@@ -8,6 +8,7 @@
 #include "common/base/path.h"
 #include "common/data/fits_io.h"
 #include "common/data/wcs.h"
+#include "common/data/wcs_write.h"
 
 /* ---- reading ---------------------------------------------------------------------- */
 
@@ -381,6 +382,7 @@ int exposure_write(const struct exposure *e, const char *path, const char *filen
     code = code ? code : fits_out_primary(f, &primary, err);
     code = code ? code : write_planes(f, e, &science, &unit, err);
     code = code ? code : provenance_write(provenance, f, err);
+    code = code ? code : wcs_write(e, f, err);
     header_done(&primary);
     header_done(&science);
     header_done(&unit);

@@ -1,5 +1,6 @@
 #include <math.h>
 #include <string.h>
+#include "common/data/asdf_text.h"
 #include "common/data/transform_impl.h"
 
 /* Affine maps, rotations, direction cosines, spherical coordinates. */
@@ -43,7 +44,21 @@ static struct transform *affine_back(const struct transform *leaf, struct err *e
     return transform_affine(back, moved, err);
 }
 
-static const struct transform_op op_affine = {"affine", run_affine, affine_back};
+static void write_affine(const struct transform *leaf, struct asdf_text *t,
+                         const char *keys)
+{
+    asdf_text_put(t, "!transform/affine-1.3.0 {%smatrix: !core/ndarray-1.0.0 {data: [",
+                  keys);
+    asdf_text_reals(t, 2, leaf->par);
+    asdf_text_put(t, ", ");
+    asdf_text_reals(t, 2, leaf->par + 2);
+    asdf_text_put(t, "], datatype: float64}, translation: !core/ndarray-1.0.0 {data: ");
+    asdf_text_reals(t, 2, leaf->par + 4);
+    asdf_text_put(t, ", datatype: float64}");
+}
+
+static const struct transform_op op_affine = {"affine", run_affine, affine_back,
+                                              write_affine};
 
 struct transform *transform_affine(const double matrix[4], const double translation[2],
                                    struct err *err)
@@ -75,8 +90,15 @@ static struct transform *rotate2d_back(const struct transform *leaf, struct err 
     return transform_rotate2d(-leaf->par[0], err);
 }
 
-static const struct transform_op op_rotate2d = {"rotate2d", run_rotate2d,
-                                                rotate2d_back};
+static void write_rotate2d(const struct transform *leaf, struct asdf_text *t,
+                           const char *keys)
+{
+    asdf_text_put(t, "!transform/rotate2d-1.3.0 {%sangle: ", keys);
+    asdf_text_real(t, leaf->par[0]);
+}
+
+static const struct transform_op op_rotate2d = {"rotate2d", run_rotate2d, rotate2d_back,
+                                                write_rotate2d};
 
 struct transform *transform_rotate2d(double angle_deg, struct err *err)
 {
@@ -128,10 +150,17 @@ static struct transform *from_cosines_back(const struct transform *leaf,
     return transform_to_cosines(err);
 }
 
-static const struct transform_op op_to_cosines = {"unitless2directional",
-                                                  run_to_cosines, to_cosines_back};
+static void write_coords(const struct transform *leaf, struct asdf_text *t,
+                         const char *keys)
+{
+    asdf_text_put(t, "!<tag:stsci.edu:jwst_pipeline/coords-1.0.0> {%smodel_type: %s",
+                  keys, leaf->op->name);
+}
+
+static const struct transform_op op_to_cosines = {
+    "unitless2directional", run_to_cosines, to_cosines_back, write_coords};
 static const struct transform_op op_from_cosines = {
-    "directional2unitless", run_from_cosines, from_cosines_back};
+    "directional2unitless", run_from_cosines, from_cosines_back, write_coords};
 
 struct transform *transform_to_cosines(struct err *err)
 {
@@ -177,9 +206,9 @@ static struct transform *vector4_back(const struct transform *leaf, struct err *
 }
 
 static const struct transform_op op_cosines4 = {"to_direction_cosines", run_cosines4,
-                                                cosines4_back};
+                                                cosines4_back, NULL};
 static const struct transform_op op_vector4 = {"from_direction_cosines", run_vector4,
-                                               vector4_back};
+                                               vector4_back, NULL};
 
 struct transform *transform_vector_to_cosines(struct err *err)
 {
@@ -248,10 +277,26 @@ static struct transform *to_spherical_back(const struct transform *leaf,
     return transform_leaf(&op_to_cartesian, 2, 3, 1, leaf->par, err);
 }
 
+static void write_spherical(const struct transform *leaf, struct asdf_text *t,
+                            const char *keys)
+{
+    const int wrap = (int)leaf->par[0];
+
+    if (wrap != WRAP_180 && wrap != WRAP_360) {
+        asdf_text_fail(t, ERR_REFERENCE,
+                       "a rotation of the sphere cannot be written that is not "
+                       "wrapped at 180 or 360");
+    }
+    asdf_text_put(t,
+                  "!<tag:stsci.edu:gwcs/spherical_cartesian-1.1.0> {%s"
+                  "transform_type: %s, wrap_lon_at: %d",
+                  keys, leaf->op->name, wrap == WRAP_180 ? 180 : 360);
+}
+
 static const struct transform_op op_to_cartesian = {
-    "spherical_to_cartesian", run_to_cartesian, to_cartesian_back};
+    "spherical_to_cartesian", run_to_cartesian, to_cartesian_back, write_spherical};
 static const struct transform_op op_to_spherical = {
-    "cartesian_to_spherical", run_to_spherical, to_spherical_back};
+    "cartesian_to_spherical", run_to_spherical, to_spherical_back, write_spherical};
 
 static struct transform *spherical(const struct transform_op *op, int n_in, int n_out,
                                    int wrap_at, struct err *err)
@@ -350,8 +395,29 @@ static struct transform *turns_back(const struct transform *leaf, struct err *er
     return turns(leaf->op, axes, angles, err);
 }
 
+static const struct transform_op op_rotation;
+
+static void write_rotation(const struct transform *leaf, struct asdf_text *t,
+                           const char *keys)
+{
+    const bool cartesian = leaf->op == &op_rotation;
+    const int n = (int)leaf->par[PAR_TURNS];
+    double angles[MAX_TURNS] = {0};
+    char axes[MAX_TURNS + 1] = "";
+
+    for (int i = 0; i < n; i++) {
+        angles[i] = leaf->par[PAR_ANGLES + i] * RADIAN;
+        axes[i] = (char)leaf->par[PAR_AXES + i];
+    }
+    asdf_text_put(t, "!<tag:stsci.edu:%s> {%s%saxes_order: '%s', angles: ",
+                  cartesian ? "asdf/transform/rotate_sequence_3d-1.0.0"
+                            : "jwst_pipeline/rotation_sequence-1.0.0",
+                  keys, cartesian ? "rotation_type: cartesian, " : "", axes);
+    asdf_text_reals(t, (size_t)n, angles);
+}
+
 static const struct transform_op op_rotation = {"rotate_sequence_3d", run_rotation,
-                                                turns_back};
+                                                turns_back, write_rotation};
 
 static struct transform *turns_deg(const struct transform_op *op, const char *axes,
                                    const double *angles_deg, struct err *err)
@@ -463,8 +529,8 @@ static void run_rotation_gwa(const struct transform *leaf, size_t n,
     }
 }
 
-static const struct transform_op op_rotation_gwa = {"rotation_sequence",
-                                                    run_rotation_gwa, turns_back};
+static const struct transform_op op_rotation_gwa = {
+    "rotation_sequence", run_rotation_gwa, turns_back, write_rotation};
 
 struct transform *transform_rotation_gwa(const char *axes, const double *angles_deg,
                                          struct err *err)

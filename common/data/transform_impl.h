@@ -40,7 +40,7 @@ enum transform_kind {
     TRANSFORM_REMAP,       /* idx */
     TRANSFORM_COMPOSE,     /* a, b */
     TRANSFORM_CONCATENATE, /* a, b */
-    TRANSFORM_ARITHMETIC,  /* a, b, op */
+    TRANSFORM_ARITHMETIC,  /* a, b, par[0]: the sign */
     TRANSFORM_FIX          /* a, idx (which inputs), par (their values) */
 };
 
@@ -52,11 +52,16 @@ enum transform_kind {
 typedef void (*transform_run)(const struct transform *leaf, size_t n,
                               const double *const *in, double *const *out);
 
+struct asdf_text; /* common/data/asdf_text.h */
+
 struct transform_op {
     const char *name; /* as messages call it */
     transform_run run;
     /* The analytic inverse as a new tree; NULL: there is none. */
     struct transform *(*inverse)(const struct transform *leaf, struct err *err);
+    /* Its tag and an open mapping that begins with `keys` ("!transform/shift-1.2.0
+     * {offset: 1.0"); NULL: it cannot be written. */
+    void (*write)(const struct transform *leaf, struct asdf_text *t, const char *keys);
 };
 
 struct program;

@@ -1,5 +1,6 @@
 #include <math.h>
 #include <string.h>
+#include "common/data/asdf_text.h"
 #include "common/data/transform_impl.h"
 
 /*
@@ -113,14 +114,24 @@ static void run_constant(const struct transform *leaf, size_t n,
     }
 }
 
-const struct transform_op transform_op_shift = {"shift", run_shift, shift_back};
-const struct transform_op transform_op_scale = {"scale", run_scale, scale_back};
-static const struct transform_op op_constant = {"constant", run_constant, NULL};
-static const struct transform_op op_add = {"add", run_add, NULL};
-static const struct transform_op op_subtract = {"subtract", run_subtract, NULL};
-static const struct transform_op op_multiply = {"multiply", run_multiply, NULL};
-static const struct transform_op op_divide = {"divide", run_divide, NULL};
-static const struct transform_op op_power = {"power", run_power, NULL};
+static void write_number(const struct transform *leaf, struct asdf_text *t,
+                         const char *keys)
+{
+    asdf_text_put(t, "!transform/%s-1.2.0 {%s%s: ", leaf->op->name, keys,
+                  leaf->op == &transform_op_shift ? "offset" : "factor");
+    asdf_text_real(t, leaf->par[0]);
+}
+
+const struct transform_op transform_op_shift = {"shift", run_shift, shift_back,
+                                                write_number};
+const struct transform_op transform_op_scale = {"scale", run_scale, scale_back,
+                                                write_number};
+static const struct transform_op op_constant = {"constant", run_constant, NULL, NULL};
+static const struct transform_op op_add = {"add", run_add, NULL, NULL};
+static const struct transform_op op_subtract = {"subtract", run_subtract, NULL, NULL};
+static const struct transform_op op_multiply = {"multiply", run_multiply, NULL, NULL};
+static const struct transform_op op_divide = {"divide", run_divide, NULL, NULL};
+static const struct transform_op op_power = {"power", run_power, NULL, NULL};
 
 const struct transform_op *transform_arithmetic_op(char sign)
 {
@@ -187,15 +198,29 @@ static void run_logical(const struct transform *leaf, size_t n, const double *co
     }
 }
 
-static const struct transform_op op_logical = {"logical", run_logical, NULL};
+static const char logical_names[4][3] = {"GT", "LT", "EQ", "NE"};
+
+static void write_logical(const struct transform *leaf, struct asdf_text *t,
+                          const char *keys)
+{
+    asdf_text_put(t,
+                  "!<tag:stsci.edu:jwst_pipeline/logical-1.0.0> {%scondition: %s, "
+                  "compareto: ",
+                  keys, logical_names[(int)leaf->par[0]]);
+    asdf_text_real(t, leaf->par[1]);
+    asdf_text_put(t, ", value: ");
+    asdf_text_real(t, leaf->par[2]);
+}
+
+static const struct transform_op op_logical = {"logical", run_logical, NULL,
+                                               write_logical};
 
 struct transform *transform_logical(const char *condition, double compareto,
                                     double value, struct err *err)
 {
-    static const char names[4][3] = {"GT", "LT", "EQ", "NE"};
 
     for (int i = 0; i < 4; i++) {
-        if (strcmp(condition, names[i]) == 0) {
+        if (strcmp(condition, logical_names[i]) == 0) {
             const double par[3] = {i, compareto, value};
 
             return transform_leaf(&op_logical, 1, 1, 3, par, err);
@@ -310,55 +335,62 @@ static void run_divmod(const struct transform *leaf, size_t n, const double *con
     }
 }
 
+static void write_function(const struct transform *leaf, struct asdf_text *t,
+                           const char *keys)
+{
+    asdf_text_put(t, "!transform/math_functions-1.0.0 {%sfunc_name: %s", keys,
+                  leaf->op->name);
+}
+
 static const struct function {
     struct transform_op op;
     int n_in, n_out;
 } functions[] = {
-    {{"sin", run_sin, NULL}, 1, 1},
-    {{"cos", run_cos, NULL}, 1, 1},
-    {{"tan", run_tan, NULL}, 1, 1},
-    {{"arcsin", run_arcsin, NULL}, 1, 1},
-    {{"arccos", run_arccos, NULL}, 1, 1},
-    {{"arctan", run_arctan, NULL}, 1, 1},
-    {{"sinh", run_sinh, NULL}, 1, 1},
-    {{"cosh", run_cosh, NULL}, 1, 1},
-    {{"tanh", run_tanh, NULL}, 1, 1},
-    {{"arcsinh", run_arcsinh, NULL}, 1, 1},
-    {{"arccosh", run_arccosh, NULL}, 1, 1},
-    {{"arctanh", run_arctanh, NULL}, 1, 1},
-    {{"deg2rad", run_deg2rad, NULL}, 1, 1},
-    {{"rad2deg", run_rad2deg, NULL}, 1, 1},
-    {{"negative", run_negative, NULL}, 1, 1},
-    {{"positive", run_positive, NULL}, 1, 1},
-    {{"absolute", run_absolute, NULL}, 1, 1},
-    {{"fabs", run_absolute, NULL}, 1, 1},
-    {{"rint", run_rint, NULL}, 1, 1},
-    {{"exp", run_exp, NULL}, 1, 1},
-    {{"exp2", run_exp2, NULL}, 1, 1},
-    {{"log", run_log, NULL}, 1, 1},
-    {{"log2", run_log2, NULL}, 1, 1},
-    {{"log10", run_log10, NULL}, 1, 1},
-    {{"expm1", run_expm1, NULL}, 1, 1},
-    {{"log1p", run_log1p, NULL}, 1, 1},
-    {{"sqrt", run_sqrt, NULL}, 1, 1},
-    {{"square", run_square, NULL}, 1, 1},
-    {{"cbrt", run_cbrt, NULL}, 1, 1},
-    {{"reciprocal", run_reciprocal, NULL}, 1, 1},
-    {{"arctan2", run_arctan2, NULL}, 2, 1},
-    {{"hypot", run_hypot, NULL}, 2, 1},
-    {{"logaddexp", run_logaddexp, NULL}, 2, 1},
-    {{"logaddexp2", run_logaddexp2, NULL}, 2, 1},
-    {{"add", run_add, NULL}, 2, 1},
-    {{"subtract", run_subtract, NULL}, 2, 1},
-    {{"multiply", run_multiply, NULL}, 2, 1},
-    {{"divide", run_divide, NULL}, 2, 1},
-    {{"true_divide", run_divide, NULL}, 2, 1},
-    {{"floor_divide", run_floor_divide, NULL}, 2, 1},
-    {{"power", run_power, NULL}, 2, 1},
-    {{"remainder", run_remainder, NULL}, 2, 1},
-    {{"mod", run_remainder, NULL}, 2, 1},
-    {{"fmod", run_fmod, NULL}, 2, 1},
-    {{"divmod", run_divmod, NULL}, 2, 2},
+    {{"sin", run_sin, NULL, write_function}, 1, 1},
+    {{"cos", run_cos, NULL, write_function}, 1, 1},
+    {{"tan", run_tan, NULL, write_function}, 1, 1},
+    {{"arcsin", run_arcsin, NULL, write_function}, 1, 1},
+    {{"arccos", run_arccos, NULL, write_function}, 1, 1},
+    {{"arctan", run_arctan, NULL, write_function}, 1, 1},
+    {{"sinh", run_sinh, NULL, write_function}, 1, 1},
+    {{"cosh", run_cosh, NULL, write_function}, 1, 1},
+    {{"tanh", run_tanh, NULL, write_function}, 1, 1},
+    {{"arcsinh", run_arcsinh, NULL, write_function}, 1, 1},
+    {{"arccosh", run_arccosh, NULL, write_function}, 1, 1},
+    {{"arctanh", run_arctanh, NULL, write_function}, 1, 1},
+    {{"deg2rad", run_deg2rad, NULL, write_function}, 1, 1},
+    {{"rad2deg", run_rad2deg, NULL, write_function}, 1, 1},
+    {{"negative", run_negative, NULL, write_function}, 1, 1},
+    {{"positive", run_positive, NULL, write_function}, 1, 1},
+    {{"absolute", run_absolute, NULL, write_function}, 1, 1},
+    {{"fabs", run_absolute, NULL, write_function}, 1, 1},
+    {{"rint", run_rint, NULL, write_function}, 1, 1},
+    {{"exp", run_exp, NULL, write_function}, 1, 1},
+    {{"exp2", run_exp2, NULL, write_function}, 1, 1},
+    {{"log", run_log, NULL, write_function}, 1, 1},
+    {{"log2", run_log2, NULL, write_function}, 1, 1},
+    {{"log10", run_log10, NULL, write_function}, 1, 1},
+    {{"expm1", run_expm1, NULL, write_function}, 1, 1},
+    {{"log1p", run_log1p, NULL, write_function}, 1, 1},
+    {{"sqrt", run_sqrt, NULL, write_function}, 1, 1},
+    {{"square", run_square, NULL, write_function}, 1, 1},
+    {{"cbrt", run_cbrt, NULL, write_function}, 1, 1},
+    {{"reciprocal", run_reciprocal, NULL, write_function}, 1, 1},
+    {{"arctan2", run_arctan2, NULL, write_function}, 2, 1},
+    {{"hypot", run_hypot, NULL, write_function}, 2, 1},
+    {{"logaddexp", run_logaddexp, NULL, write_function}, 2, 1},
+    {{"logaddexp2", run_logaddexp2, NULL, write_function}, 2, 1},
+    {{"add", run_add, NULL, write_function}, 2, 1},
+    {{"subtract", run_subtract, NULL, write_function}, 2, 1},
+    {{"multiply", run_multiply, NULL, write_function}, 2, 1},
+    {{"divide", run_divide, NULL, write_function}, 2, 1},
+    {{"true_divide", run_divide, NULL, write_function}, 2, 1},
+    {{"floor_divide", run_floor_divide, NULL, write_function}, 2, 1},
+    {{"power", run_power, NULL, write_function}, 2, 1},
+    {{"remainder", run_remainder, NULL, write_function}, 2, 1},
+    {{"mod", run_remainder, NULL, write_function}, 2, 1},
+    {{"fmod", run_fmod, NULL, write_function}, 2, 1},
+    {{"divmod", run_divmod, NULL, write_function}, 2, 2},
 };
 
 struct transform *transform_function(const char *name, struct err *err)

@@ -60,7 +60,7 @@ static void run_ortho(const struct transform *leaf, size_t n, const double *cons
     }
 }
 
-static const struct transform_op op_ortho = {"ortho_polynomial", run_ortho, NULL};
+static const struct transform_op op_ortho = {"ortho_polynomial", run_ortho, NULL, NULL};
 
 struct transform *transform_ortho(const char *type, int n_axes, int nx, int ny,
                                   const double *coef, const double *domain,

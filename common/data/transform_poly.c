@@ -1,4 +1,5 @@
 #include <string.h>
+#include "common/data/asdf_text.h"
 #include "common/data/transform_impl.h"
 
 /*
@@ -127,8 +128,47 @@ __attribute__((target("avx2"))) KERNEL(horner_avx2, quads)
     horner_any(par, n, x, y, out[0]);
 }
 
+/* "domain: [a, b]" of a map that is not the identity; the window is -1 to 1. */
+static void put_domain(struct asdf_text *t, const double map[2])
+{
+    const double domain[2] = {(-1.0 - map[1]) / map[0], (1.0 - map[1]) / map[0]};
+
+    if (map[0] == 1.0 && map[1] == 0.0) {
+        asdf_text_put(t, "[-1.0, 1.0]");
+    } else {
+        asdf_text_reals(t, 2, domain);
+    }
+}
+
+static void write_polynomial2d(const struct transform *leaf, struct asdf_text *t,
+                               const char *keys)
+{
+    const int degree = (int)leaf->par[PAR_DEGREE];
+
+    asdf_text_put(t, "!transform/polynomial-1.2.0 {%sdomain: [", keys);
+    put_domain(t, leaf->par + PAR_X_SCALE);
+    asdf_text_put(t, ", ");
+    put_domain(t, leaf->par + PAR_Y_SCALE);
+    asdf_text_put(t, "], window: [[-1.0, 1.0], [-1.0, 1.0]], coefficients: "
+                     "!core/ndarray-1.0.0 {datatype: float64, data: [");
+    for (int i = 0; i <= degree; i++) {
+        asdf_text_put(t, i > 0 ? ", [" : "[");
+        for (int j = 0; j <= degree; j++) {
+            /* rows of j from the highest, each of i from the highest */
+            const int rows = degree - j, before = rows * (rows + 1) / 2;
+            const double c =
+                i + j <= degree ? leaf->par[PAR_COEF + before + degree - j - i] : 0.0;
+
+            asdf_text_put(t, j > 0 ? ", " : "");
+            asdf_text_real(t, c);
+        }
+        asdf_text_put(t, "]");
+    }
+    asdf_text_put(t, "]}");
+}
+
 static const struct transform_op op_polynomial2d = {"polynomial", run_polynomial2d,
-                                                    NULL};
+                                                    NULL, write_polynomial2d};
 
 struct transform *transform_polynomial2d(int degree, const double *coef,
                                          const double *domain, const double *window,
@@ -185,8 +225,22 @@ static void run_polynomial1d(const struct transform *leaf, size_t n,
     }
 }
 
+static void write_polynomial1d(const struct transform *leaf, struct asdf_text *t,
+                               const char *keys)
+{
+    asdf_text_put(t, "!transform/polynomial-1.2.0 {%sdomain: ", keys);
+    put_domain(t, leaf->par);
+    asdf_text_put(t, ", window: [-1.0, 1.0], coefficients: !core/ndarray-1.0.0 "
+                     "{datatype: float64, data: [");
+    for (size_t i = leaf->n_par - 1; i >= 2; i--) {
+        asdf_text_real(t, leaf->par[i]);
+        asdf_text_put(t, i > 2 ? ", " : "");
+    }
+    asdf_text_put(t, "]}");
+}
+
 static const struct transform_op op_polynomial1d = {"polynomial", run_polynomial1d,
-                                                    NULL};
+                                                    NULL, write_polynomial1d};
 
 struct transform *transform_polynomial1d(int n, const double *coef,
                                          const double *domain, const double *window,

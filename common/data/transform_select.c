@@ -126,7 +126,8 @@ static struct transform *select_back(const struct transform *leaf, struct err *e
     return t;
 }
 
-static const struct transform_op op_select = {"selector", run_select, select_back};
+static const struct transform_op op_select = {"selector", run_select, select_back,
+                                              NULL};
 
 /* ERR_* if the subs cannot stand in one selector with the label at these places. */
 static int check(size_t n, struct transform *const *subs, int at_in, int at_out,

@@ -1,5 +1,6 @@
 #include <math.h>
 #include <string.h>
+#include "common/data/asdf_text.h"
 #include "common/data/transform_impl.h"
 
 /* Gratings and the prism. Directions are cosines; z follows from the other two. */
@@ -34,10 +35,21 @@ static void run_grating_wavelength(const struct transform *leaf, size_t n,
     }
 }
 
-static const struct transform_op op_grating_angles = {"grating_equation",
-                                                      run_grating_angles, NULL};
-static const struct transform_op op_grating_wavelength = {"grating_equation",
-                                                          run_grating_wavelength, NULL};
+static void write_grating(const struct transform *leaf, struct asdf_text *t,
+                          const char *keys)
+{
+    asdf_text_put(t,
+                  "!<tag:stsci.edu:gwcs/grating_equation-1.1.0> {%soutput: %s, "
+                  "groove_density: ",
+                  keys, leaf->n_out == 3 ? "angle" : "wavelength");
+    asdf_text_real(t, leaf->par[0]);
+    asdf_text_put(t, ", order: %d", (int)leaf->par[1]);
+}
+
+static const struct transform_op op_grating_angles = {
+    "grating_equation", run_grating_angles, NULL, write_grating};
+static const struct transform_op op_grating_wavelength = {
+    "grating_equation", run_grating_wavelength, NULL, write_grating};
 
 struct transform *transform_grating_angles(double groove_density, double order,
                                            struct err *err)
@@ -113,7 +125,8 @@ static void run_glass_index(const struct transform *leaf, size_t n,
     }
 }
 
-static const struct transform_op op_glass_index = {"sellmeier", run_glass_index, NULL};
+static const struct transform_op op_glass_index = {"sellmeier", run_glass_index, NULL,
+                                                   NULL};
 
 struct transform *transform_glass_index(const struct transform_glass *glass,
                                         bool thermal, struct err *err)
@@ -145,7 +158,7 @@ static void run_snell3d(const struct transform *leaf, size_t n, const double *co
     }
 }
 
-static const struct transform_op op_snell3d = {"snell3d", run_snell3d, NULL};
+static const struct transform_op op_snell3d = {"snell3d", run_snell3d, NULL, NULL};
 
 struct transform *transform_snell3d(struct err *err)
 {
@@ -182,7 +195,39 @@ static void run_snell(const struct transform *leaf, size_t n, const double *cons
     }
 }
 
-static const struct transform_op op_snell = {"snell", run_snell, NULL};
+static void write_snell(const struct transform *leaf, struct asdf_text *t,
+                        const char *keys)
+{
+    struct transform_glass g;
+
+    memcpy(&g, leaf->par + PAR_GLASS, sizeof(g));
+    const struct {
+        const char *key;
+        size_t n;
+        const double *v;
+    } parts[] = {{"kcoef", 3, g.kcoef}, {"lcoef", 3, g.lcoef}, {"tcoef", 6, g.tcoef}};
+    const struct {
+        const char *key;
+        double v;
+    } numbers[] = {{"ref_temp", g.tref_k},
+                   {"ref_pressure", g.pref_atm},
+                   {"temp", g.temperature_k},
+                   {"pressure", g.pressure_atm}};
+
+    asdf_text_put(t,
+                  "!<tag:stsci.edu:jwst_pipeline/snell-1.0.0> {%sprism_angle: ", keys);
+    asdf_text_real(t, atan2(leaf->par[PAR_SIN], leaf->par[PAR_COS]) / DEGREE);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        asdf_text_put(t, ", %s: ", parts[i].key);
+        asdf_text_reals(t, parts[i].n, parts[i].v);
+    }
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        asdf_text_put(t, ", %s: ", numbers[i].key);
+        asdf_text_real(t, numbers[i].v);
+    }
+}
+
+static const struct transform_op op_snell = {"snell", run_snell, NULL, write_snell};
 
 struct transform *transform_snell(double prism_angle_deg,
                                   const struct transform_glass *glass, struct err *err)
@@ -215,8 +260,18 @@ static void run_prism_index(const struct transform *leaf, size_t n,
     }
 }
 
-static const struct transform_op op_prism_index = {"refraction_index_from_prism",
-                                                   run_prism_index, NULL};
+static void write_prism_index(const struct transform *leaf, struct asdf_text *t,
+                              const char *keys)
+{
+    asdf_text_put(t,
+                  "!<tag:stsci.edu:jwst_pipeline/refraction_index_from_prism-1.0.0> {%s"
+                  "prism_angle: ",
+                  keys);
+    asdf_text_real(t, atan2(leaf->par[0], leaf->par[1]) / DEGREE);
+}
+
+static const struct transform_op op_prism_index = {
+    "refraction_index_from_prism", run_prism_index, NULL, write_prism_index};
 
 struct transform *transform_prism_index(double prism_angle_deg, struct err *err)
 {

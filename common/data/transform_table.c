@@ -1,6 +1,7 @@
 #include <math.h>
 #include <string.h>
 #include "common/base/mem.h"
+#include "common/data/asdf_text.h"
 #include "common/data/transform_impl.h"
 
 /*
@@ -81,6 +82,27 @@ static struct transform *table(size_t nx, size_t ny, const double *x, const doub
                                const double *values, bool nearest,
                                enum transform_outside outside, double fill,
                                struct err *err);
+static void write_table1d(const struct transform *leaf, struct asdf_text *t,
+                          const char *keys)
+{
+    const size_t n = (size_t)leaf->par[PAR_NX];
+    const double *points = leaf->par + PAR_POINTS;
+
+    asdf_text_put(t,
+                  "!transform/tabular-1.2.0 {%smethod: %s, bounds_error: false, "
+                  "fill_value: ",
+                  keys, leaf->par[PAR_NEAREST] != 0.0 ? "nearest" : "linear");
+    if ((int)leaf->par[PAR_OUTSIDE] == TRANSFORM_OUTSIDE_FILL) {
+        asdf_text_real(t, leaf->par[PAR_FILL]);
+    } else {
+        asdf_text_put(t, "null");
+    }
+    asdf_text_put(t, ", points: [");
+    asdf_text_array(t, n, points);
+    asdf_text_put(t, "], lookup_table: ");
+    asdf_text_array(t, n, points + n);
+}
+
 static const struct transform_op op_table1d, op_table2d;
 
 static struct transform *table1d_back(const struct transform *leaf, struct err *err)
@@ -137,8 +159,9 @@ static void run_table2d(const struct transform *leaf, size_t n, const double *co
     }
 }
 
-static const struct transform_op op_table1d = {"tabular", run_table1d, table1d_back};
-static const struct transform_op op_table2d = {"tabular", run_table2d, NULL};
+static const struct transform_op op_table1d = {"tabular", run_table1d, table1d_back,
+                                               write_table1d};
+static const struct transform_op op_table2d = {"tabular", run_table2d, NULL, NULL};
 
 /* Points strictly increasing, or all of them decreasing. */
 static bool monotonic(size_t n, const double *points, bool *ret_falling)
@@ -245,7 +268,7 @@ static void run_lookup(const struct transform *leaf, size_t n, const double *con
     }
 }
 
-static const struct transform_op op_lookup = {"label_mapper", run_lookup, NULL};
+static const struct transform_op op_lookup = {"label_mapper", run_lookup, NULL, NULL};
 
 struct transform *transform_lookup(size_t nx, size_t ny, const double *values,
                                    double none, struct err *err)

@@ -26,6 +26,7 @@ void wcs_set_rotation(struct wcs *w, const double angles_deg[4])
         w->to_gwa[i] = i % 4 == 0 ? 1.0 : 0.0;
     }
     for (int i = 0; i < 4; i++) {
+        w->tilt_deg[i] = angles_deg[i];
         turn(w->to_gwa, axes[i], angles_deg[i]);
     }
 }

@@ -482,6 +482,21 @@ static int assemble(const struct asdf *a, const char *name, const struct exposur
     return code;
 }
 
+/* As the peer, from slices 1 and 3; of a subarray without them, the distance of the two
+ * nearest. */
+static double slice_width(const struct wcs *w)
+{
+    double across[WCS_SLICES], least = HUGE_VAL;
+    for (int i = 0; i < WCS_SLICES; i++) {
+        across[i] = wcs_slice_across(w, i + 1);
+        for (int k = 0; k < i; k++) {
+            least = fmin(least, fabs(across[i] - across[k]));
+        }
+    }
+    double usual = fabs(across[0] - across[2]);
+    return isfinite(usual) ? usual : isfinite(least) ? least : 0.0;
+}
+
 /* Faults of the tree are faults of the input here. */
 static int as_input(int code, struct err *err)
 {
@@ -517,13 +532,14 @@ int wcs_read_gwcs(struct fits_in *f, const char *path, const struct exposure *e,
         wcs_release(w);
         return as_input(code, err);
     }
-    w->slice_width = fabs(wcs_slice_across(w, 1) - wcs_slice_across(w, 3));
+    w->slice_width = slice_width(w);
     if (!(w->slice_width > 0.0)) {
         wcs_release(w);
-        return err_set(err, ERR_INPUT,
-                       "%s: ASDF: meta.wcs: the middle of slice 1 or 3 does not lead "
-                       "to the slicer",
-                       path);
+        return err_set(
+            err, ERR_INPUT,
+            "%s: ASDF: meta.wcs: the middles of fewer than two slices lead to "
+            "the slicer",
+            path);
     }
     *ret = w;
     return 0;

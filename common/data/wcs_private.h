@@ -49,7 +49,8 @@ struct wcs_slice {
 };
 
 struct wcs_glass {
-    double sin2, cos2; /* of twice the prism's angle */
+    double angle_deg;  /* the prism's */
+    double sin2, cos2; /* of twice that */
     double tref_k, pref_atm, temperature_k;
     double kcoef[3], lcoef[3], tcoef[6];
     double index[WCS_PRISM_TABLE], lam[WCS_PRISM_TABLE]; /* index ascending; m */
@@ -62,6 +63,7 @@ struct wcs_pointing {
     double ra_ref;         /* degrees */
     double sin_v3, cos_v3, sin_roll, cos_roll, sin_dec, cos_dec;
     double dec_ref; /* radians */
+    double dec_deg, roll_deg;
 };
 
 struct wcs {
@@ -74,7 +76,8 @@ struct wcs {
         ote;
     struct ref_ifupost_slice post[WCS_SLICES]; /* held */
 
-    double to_gwa[9]; /* direction cosines in the camera's frame to the grating's */
+    double tilt_deg[4]; /* turns about x, y, z and y that make up to_gwa */
+    double to_gwa[9];   /* direction cosines in the camera's frame to the grating's */
     int order;
     double groove_order;     /* grooves per m times order */
     struct wcs_glass *glass; /* the prism; NULL: a grating */
@@ -111,6 +114,21 @@ void wcs_file_from_slicer(const struct wcs_slice *s, size_t n, const double *acr
 void wcs_file_from_sky(const struct wcs *w, size_t n, const double *ra,
                        const double *dec, const double *lam_um, double *across_m,
                        double *along_m, double *lam_m);
+
+/* ---- wcs_tree.c: the WCS as transforms ---- */
+
+struct wcs_trees {
+    struct wcs_there_and_back slice[WCS_SLICES]; /* array pixels to the slicer */
+    int n_steps;
+    struct wcs_tree_step {
+        const char *frame; /* from which it goes, as the peer calls it; static */
+        struct wcs_there_and_back t;
+    } step[8]; /* slicer to sky; the last one ends at world */
+};
+
+/* Not compiled; parts that slices have in common are the same objects. */
+int wcs_trees_make(const struct wcs *w, struct wcs_trees *ret, struct err *err);
+void wcs_trees_done(struct wcs_trees *t);
 
 /* ---- wcs_gwa.c: detector <-> gwa; array pixels and direction cosines ---- */
 

@@ -29,6 +29,8 @@ int wcs_set_pointing(struct wcs_pointing *p, const struct exposure_meta *meta,
     p->v3_ref = meta->v3_ref;
     p->ra_ref = meta->ra_ref;
     p->dec_ref = meta->dec_ref * pi / 180.0;
+    p->dec_deg = meta->dec_ref;
+    p->roll_deg = meta->roll_ref;
     p->sin_v3 = sin(meta->v3_ref * arcsec);
     p->cos_v3 = cos(meta->v3_ref * arcsec);
     p->sin_roll = sin(meta->roll_ref * pi / 180.0);

@@ -205,6 +205,7 @@ int wcs_glass_prepare(struct wcs_glass *g, const struct ref_disperser *d,
                       double temperature_k, struct err *err)
 {
     double angle = d->prism_angle * pi / 180.0;
+    g->angle_deg = d->prism_angle;
     g->sin2 = 2.0 * sin(angle) * cos(angle);
     g->cos2 = 1.0 - 2.0 * sin(angle) * sin(angle);
     g->tref_k = d->tref_k;

@@ -97,7 +97,8 @@ static struct cube *a_cube(void)
 START_TEST(test_products_cal)
 {
     static const char *const names[] = {
-        "PRIMARY", "SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE", "IFUD_PROVENANCE"};
+        "PRIMARY",         "SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE",
+        "IFUD_PROVENANCE", "ASDF"};
     struct header h = {0};
     const char *path = support_path(folder, ".a_cal.fits.1.part");
     struct exposure *e = support_exposure(16, 8, 1, 1, "NRS1", "F290LP", "G395H");
@@ -105,7 +106,7 @@ START_TEST(test_products_cal)
     snprintf(e->meta.bunit, sizeof e->meta.bunit, "MJy/sr");
     support_ok(exposure_write(e, path, "a_cal.fits", &p, &err), &err);
     struct fits_in *f = open_ok(path);
-    check_hdus(f, names, 7);
+    check_hdus(f, names, 8);
     support_ok(fits_in_header(f, 0, &h, &err), &err);
     ck_assert_str_eq(text_of(&h, "FILENAME"), "a_cal.fits");
     ck_assert_str_eq(text_of(&h, "DATAMODL"), "IFUImageModel");

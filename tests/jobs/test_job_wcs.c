@@ -39,7 +39,7 @@ static bool from_file(const char *recipe, const char *references,
         recipe, references, parameters);
     support_ok(job_parse(text, &job, &err), &err);
     support_ok(job_plan_make(&job, &plan, &err), &err);
-    bool is = job_wcs_from_file(&plan, refs, e);
+    bool is = job_wcs_from_file(&plan, refs, e, job.n_references > 0);
     job_plan_done(&plan);
     job_done(&job);
     return is;
