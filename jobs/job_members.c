@@ -49,7 +49,12 @@ static int prepare(struct list *l, struct exposure *e, struct err *err)
     int code = 0;
     for (c->step = 0; c->step < asks && !code; c->step++) {
         const struct recipe_step *step = &c->plan.recipe->steps[c->step];
-        if (!job_plan_runs(&c->plan, c->step) || !(step->flags & STEP_ON_MEMBERS)) {
+        const struct corrector *also = &c->data.background_corrector;
+        if (is_background && step->flags & STEP_ON_BACKGROUNDS && also->correct) {
+            code = also->correct(also->user, e, true, err);
+        }
+        if (code || !job_plan_runs(&c->plan, c->step) ||
+            !(step->flags & STEP_ON_MEMBERS)) {
             continue;
         }
         struct stage_env env = job_context_env(c, step->name);

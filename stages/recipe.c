@@ -8,7 +8,8 @@
 static const struct recipe_step spec2_steps[] = {
     {"assign_wcs", NULL, "S_WCS", "Assign World Coordinate System", &stage_assign_wcs,
      STEP_ON_MEMBERS},
-    {"badpix_selfcal", NULL, "S_BPXSLF", "Bad Pixel Self-Calibration", NULL, 0},
+    {"badpix_selfcal", NULL, "S_BPXSLF", "Bad Pixel Self-Calibration",
+     &stage_badpix_selfcal, STEP_OFF | STEP_ON_BACKGROUNDS},
     {"msa_flagging", NULL, "S_MSAFLG", "NIRSpec MSA Stuck Shutter Flagging",
      &stage_msa_flagging, STEP_ON_MEMBERS},
     {"clean_flicker_noise", "nsclean", "S_CLNFNS", "Clean Flicker Noise",
@@ -26,7 +27,8 @@ static const struct recipe_step spec2_steps[] = {
      STEP_MATCH_NANS},
     {"adaptive_trace_model", NULL, "S_TRCMOD", "Adaptive Trace Model",
      &stage_adaptive_trace_model, STEP_OFF},
-    {"pixel_replace", NULL, "S_PXREPL", "Pixel Replacement", NULL, 0},
+    {"pixel_replace", NULL, "S_PXREPL", "Pixel Replacement", &stage_pixel_replace,
+     STEP_OFF},
     {"cube_build", NULL, "S_IFUCUB", "IFU Cube Creation", &stage_cube_build, 0},
     {"extract_1d", NULL, "S_EXTR1D", "1-D Spectral Extraction", &stage_extract_1d, 0},
 };
@@ -44,7 +46,8 @@ static const struct recipe_step spec3_steps[] = {
      &stage_outlier_detection, 0},
     {"adaptive_trace_model", NULL, "S_TRCMOD", "Adaptive Trace Model",
      &stage_adaptive_trace_model, STEP_OFF},
-    {"pixel_replace", NULL, "S_PXREPL", "Pixel Replacement", NULL, 0},
+    {"pixel_replace", NULL, "S_PXREPL", "Pixel Replacement", &stage_pixel_replace,
+     STEP_OFF},
     {"cube_build", NULL, "S_IFUCUB", "IFU Cube Creation", &stage_cube_build, 0},
     {"extract_1d", NULL, "S_EXTR1D", "1-D Spectral Extraction", &stage_extract_1d, 0},
 };

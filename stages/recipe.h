@@ -22,6 +22,8 @@ enum step_flag {
     STEP_OFF = 4, /* skipped unless skip = false is set, as in the peer */
     /* Imprints and backgrounds go through it, too, before they are taken off. */
     STEP_ON_MEMBERS = 8,
+    /* What it finds holds for backgrounds, too (dataset_correct_backgrounds). */
+    STEP_ON_BACKGROUNDS = 16,
     STEP_MATCH_NANS = 2 /* NaN and DO_NOT_USE go together after it, as in the peer */
 };
 

@@ -179,8 +179,18 @@ double dataset_common_error(const struct dataset *data, double um, double width_
     return sqrt(sum);
 }
 
+void dataset_correct_backgrounds(struct dataset *data, const struct corrector *c)
+{
+    struct corrector *mine = &data->background_corrector;
+    if (mine->done) {
+        mine->done(mine->user);
+    }
+    *mine = *c;
+}
+
 void dataset_correctors_done(struct dataset *data)
 {
+    dataset_correct_backgrounds(data, &(struct corrector){0});
     while (data->n_correctors) {
         const struct corrector *c = &data->correctors[--data->n_correctors];
         c->done(c->user);

@@ -66,7 +66,8 @@ struct dataset {
     const struct exposure_source *source; /* NULL: all are in `exposures` */
     struct corrector correctors[4];       /* dataset_correct */
     size_t n_correctors;
-    struct spectrum **spectra; /* combine: the inputs */
+    struct corrector background_corrector; /* dataset_correct_backgrounds */
+    struct spectrum **spectra;             /* combine: the inputs */
     size_t n_spectra;
     struct cube *cube;         /* NULL before cube_build */
     struct spectrum *spectrum; /* NULL before extract_1d */
@@ -87,6 +88,8 @@ int dataset_correct(struct dataset *data, const struct corrector *c, struct err 
 bool dataset_needs_few_planes(const struct dataset *data);
 /* Does any corrector have a common error? */
 bool dataset_has_common_error(const struct dataset *data);
+/* Have the backgrounds corrected when they are opened by later stages. Takes `c->user` over. */
+void dataset_correct_backgrounds(struct dataset *data, const struct corrector *c);
 /* The common errors of all correctors in a plane, in quadrature; MJy/sr. */
 double dataset_common_error(const struct dataset *data, double um, double width_um);
 void dataset_correctors_done(struct dataset *data);
@@ -184,8 +187,9 @@ void stage_progress(const struct stage_env *env, double share);
 /* The stages that are built. */
 extern const struct stage stage_assign_wcs, stage_clean_flicker_noise,
     stage_msa_flagging, stage_imprint_subtract, stage_bkg_subtract,
-    stage_master_background, stage_outlier_detection, stage_srctype, stage_flat_field,
-    stage_pathloss, stage_photom, stage_adaptive_trace_model, stage_cube_build,
-    stage_extract_1d, stage_combine_1d;
+    stage_badpix_selfcal, stage_master_background, stage_outlier_detection,
+    stage_srctype, stage_flat_field, stage_pathloss, stage_photom,
+    stage_adaptive_trace_model, stage_pixel_replace, stage_cube_build, stage_extract_1d,
+    stage_combine_1d;
 
 #endif

@@ -230,7 +230,7 @@ START_TEST(test_ifurun_usage_is_exit_code_2)
            "did you mean 'photom'?");
     failed(shell("$B/ifurun spec2 --set photom.inverze=true x"), 2,
            "did you mean 'inverse'?");
-    failed(shell("$B/ifurun spec2 --set pixel_replace.skip=false x"), 2, "not built");
+    failed(shell("$B/ifurun spec3 --set assign_mtwcs.skip=false x"), 2, "not built");
     failed(shell("$B/ifurun spec2 --save fotom x"), 2, "did you mean 'photom'?");
     failed(shell("$B/ifurun spec2 --stop-after"), 2, "--stop-after");
     failed(shell("$B/ifurun refs"), 2, "one exposure");

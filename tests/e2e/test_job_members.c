@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "common/data/dq.h"
 #include "common/data/exposure_io.h"
 #include "common/data/provenance.h"
 #include "tests/e2e/programs.h"
@@ -204,11 +205,38 @@ START_TEST(test_job_members_that_are_not_meant_are_left_out)
 }
 END_TEST
 
+/* What badpix_selfcal finds is bad in the backgrounds, too, when they are taken off. */
+START_TEST(test_job_members_bad_pixels_are_those_of_the_backgrounds)
+{
+    programs_run(top,
+                 "$B/ifurun spec2 --references refs --output out --threads 1 "
+                 "--stop-after bkg_subtract --save badpix_selfcal "
+                 "--set badpix_selfcal.skip=false "
+                 "--set badpix_selfcal.flagfrac_upper=0.05 "
+                 "--set bkg_subtract.save_combined_background=true --background %s %s",
+                 tiny_name("", 4, "_rate.fits"), tiny_name("", 1, "_rate.fits"));
+    struct exposure *flagged = product(1, "badpix_selfcal"),
+                    *background = product(1, "combinedbackground");
+    size_t n = 0;
+    ck_assert_str_eq(text_of(flagged, "S_BPXSLF"), "COMPLETE");
+    for (size_t i = 0; i < exposure_pixels(flagged); i++) {
+        bool bad = flagged->dq[i] & DQ_OTHER_BAD_PIXEL;
+        ck_assert(!bad || background->dq[i] & DQ_DO_NOT_USE);
+        ck_assert(bad || !(background->dq[i] & DQ_DO_NOT_USE)); /* had no flags */
+        n += bad;
+    }
+    ck_assert_uint_gt(n, 5);
+    exposure_free(flagged);
+    exposure_free(background);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("job_members");
     TCase *t = tcase_create("all");
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, test_job_members_bad_pixels_are_those_of_the_backgrounds);
     tcase_add_test(t, test_job_members_imprint_is_taken_off);
     tcase_add_test(t, test_job_members_stand_in_provenance_and_manifest);
     tcase_add_test(t, test_job_members_background_is_cleaned_alike);

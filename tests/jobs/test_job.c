@@ -334,8 +334,6 @@ START_TEST(test_job_plan_refuses)
         {"\"inputs\": [{\"path\": \"a b.fits\"}]", "file name"},
         {"\"inputs\": [{\"path\": \"a.fits\"}], \"stop_after\": \"flat_fields\"",
          "did you mean 'flat_field'?"},
-        {"\"inputs\": [{\"path\": \"a.fits\"}], \"save\": [\"pixel_replace\"]",
-         "not built"},
         {"\"inputs\": [{\"path\": \"a.fits\"}], \"save\": [\"photom\"], "
          "\"stop_after\": "
          "\"srctype\"",

@@ -116,6 +116,11 @@ int stage_kit_run(struct stage_kit *kit, const struct stage *stage, const char *
     kit->skipped = false;
     kit->n_warnings = 0;
     int code = stage->run(&env, params, &data, err);
+    const struct corrector *c = &data.background_corrector;
+    if (!code && kit->background && c->correct) {
+        support_ok(c->correct(c->user, kit->background, true, err), err);
+    }
+    dataset_correctors_done(&data);
     par_free(par);
     params_free(params);
     return code;

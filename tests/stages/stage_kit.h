@@ -22,6 +22,7 @@ struct stage_kit {
     char said[4096]; /* its notes and warnings, each with a line end behind it */
     int n_warnings;
     const struct exposure_source *imprints, *backgrounds; /* given to the dataset */
+    struct exposure *background; /* corrected after the run, as later stages open it */
 };
 
 /* What was kept under this suffix; fails if nothing was. The kit owns it. */

@@ -84,11 +84,6 @@ START_TEST(test_recipe_skip)
     ck_assert(recipe_is_skipped(s, clean)); /* off, as in the peer */
     ck_assert_int_eq(recipe_set(s, "nsclean", "skip", "False", &err), 0);
     ck_assert(!recipe_is_skipped(s, clean));
-    ck_assert_int_eq(recipe_set(s, "pixel_replace", "skip", "true", &err), 0);
-    ck_assert_int_eq(recipe_set(s, "pixel_replace", "skip", "False", &err), ERR_PARAM);
-    ck_assert_ptr_nonnull(strstr(err.message, "not built"));
-    ck_assert_int_eq(recipe_set(s, "pixel_replace", "n_adjacent_cols", "2", &err),
-                     ERR_PARAM);
     ck_assert(!recipe_is_skipped(s, photom));
     ck_assert_int_eq(recipe_set(s, "photom", "skip", "true", &err), 0);
     ck_assert(recipe_is_skipped(s, photom));
@@ -96,6 +91,10 @@ START_TEST(test_recipe_skip)
     recipe_settings_free(s);
     s = settings_of("spec3");
     ck_assert_int_eq(recipe_set(s, "assign_wcs", "skip", "true", &err), ERR_PARAM);
+    ck_assert_int_eq(recipe_set(s, "assign_mtwcs", "skip", "true", &err), 0);
+    ck_assert_int_eq(recipe_set(s, "assign_mtwcs", "skip", "False", &err), ERR_PARAM);
+    ck_assert_ptr_nonnull(strstr(err.message, "not built"));
+    ck_assert_int_eq(recipe_set(s, "assign_mtwcs", "suffix", "x", &err), ERR_PARAM);
     recipe_settings_free(s);
 }
 END_TEST
