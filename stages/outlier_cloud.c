@@ -9,7 +9,8 @@
 #define BESIDE 0.16f   /* arcsec, between the slices of one exposure */
 #define COLUMNS 1.5f   /* either way */
 #define FAINT 3.0f     /* a trace below so many sigma gives no ratio */
-#define STEEPEST 30.0f /* largest ratio of traces that is believed */
+#define STEEPEST 30.0f /* largest ratio of traces that is believed ... */
+#define CERTAIN 5.0f   /* ... of a witness below so many sigma */
 enum { CHUNK = 4096 };
 
 int outlier_cloud_init(struct outlier_cloud *c, size_t n_exposures, struct err *err)
@@ -121,7 +122,8 @@ struct job {
 static float testimony(const struct outlier_point *p, const struct outlier_point *q)
 {
     const float trace = fmaxf(q->trace, FAINT * q->sigma);
-    return fabsf(q->excess) * fminf(fmaxf(p->trace / trace, 1), STEEPEST);
+    const float excess = fabsf(q->excess), ratio = fmaxf(p->trace / trace, 1);
+    return excess * (excess > CERTAIN * q->sigma ? ratio : fminf(ratio, STEEPEST));
 }
 
 static bool is_near(const struct outlier_point *p, const struct outlier_point *q,

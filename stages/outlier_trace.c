@@ -60,6 +60,22 @@ static float deviation(const struct window *w)
     return far;
 }
 
+/* Between the quartiles. */
+static float range(const struct window *w)
+{
+    return w->v[w->n - 1 - w->n / 4] - w->v[w->n / 4];
+}
+
+/* How far a pixel is from the middle of its window, in half windows: 0, but for the first
+ * and last `half` of n pixels. On a slope that is how much of the range lies between. */
+static float aside(size_t at, size_t n, size_t half)
+{
+    const size_t low = at > half ? at - half : 0;
+    const size_t high = at + half < n ? at + half : n - 1;
+    const float off = (float)at - 0.5f * (float)(low + high);
+    return 2 * fabsf(off) / (float)(high - low + 1);
+}
+
 /* One run of pixels of a slice. */
 static void run(const float *sci, const float *err, size_t n, size_t half, float *trace,
                 float *sigma)
@@ -78,7 +94,8 @@ static void run(const float *sci, const float *err, size_t n, size_t half, float
         const size_t at = x - half;
         if (w.n >= OUTLIER_TRACE_LEAST && !isnan(sci[at]) && !isnan(err[at])) {
             trace[at] = w.v[w.n / 2];
-            sigma[at] = fmaxf(err[at], 1.4826f * deviation(&w));
+            sigma[at] = fmaxf(err[at], 1.4826f * deviation(&w)) +
+                        aside(at, n, half) * range(&w);
         }
     }
 }

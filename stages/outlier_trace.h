@@ -12,7 +12,8 @@
  * trace: the median of the pixels within `half` columns on the row that belong to the same
  * slice. sigma: ERR, or 1.4826 times the median absolute deviation in that window where
  * that is larger: where the trace bends, slides over a star's edge or the errors are too
- * small, so much more is allowed.
+ * small, so much more is allowed. At the ends of a run the window lies to one side; there
+ * the distance between its quartiles is added in proportion, up to all of it.
  * Thread: any (pure). Test: tests/stages/test_outlier_trace.c
  */
 

@@ -137,6 +137,24 @@ START_TEST(test_cloud_scales_by_the_trace)
 }
 END_TEST
 
+/* In the far wing of a bright star only a certain witness says how bright its core is. */
+START_TEST(test_cloud_scales_far)
+{
+    for (int k = 0; k < 2; k++) {
+        const size_t core = add(0, 50, 50, 8000, 0, 3.05f);
+        cloud.points[core].trace = 5000;
+        for (size_t i = 1; i < EXPOSURES; i++) {
+            const size_t wing = add(i, 50, 50, k ? 6 : 4.5f, 0.1f, 3.05f);
+            cloud.points[wing].trace = 10;
+        }
+        judge(1);
+        ck_assert_int_eq(reason[core], k ? OUTLIER_KEPT : OUTLIER_ABOVE);
+        teardown();
+        setup();
+    }
+}
+END_TEST
+
 /* Where no other exposure looks only other slices of its own can tell. */
 START_TEST(test_cloud_of_one_exposure)
 {
@@ -195,6 +213,7 @@ int main(void)
     tcase_add_test(t, test_cloud_rejects_hits);
     tcase_add_test(t, test_cloud_contrast_and_majority);
     tcase_add_test(t, test_cloud_scales_by_the_trace);
+    tcase_add_test(t, test_cloud_scales_far);
     tcase_add_test(t, test_cloud_of_one_exposure);
     tcase_add_test(t, test_cloud_adjacent);
     tcase_add_test(t, test_cloud_limits);

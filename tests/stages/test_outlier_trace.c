@@ -27,7 +27,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* The same by sorting, of the window that begins and ends at the slice's ends. */
-static float by_sorting(int x, int from, int to, float *ret_deviation)
+static float by_sorting(int x, int from, int to, float *ret_deviation, float *ret_range)
 {
     float v[2 * HALF + 1], d[2 * HALF + 1];
     size_t n = 0;
@@ -42,6 +42,7 @@ static float by_sorting(int x, int from, int to, float *ret_deviation)
     }
     qsort(d, n, sizeof *d, compare);
     *ret_deviation = d[n / 2];
+    *ret_range = v[n - 1 - n / 4] - v[n / 4];
     return v[n / 2];
 }
 
@@ -56,15 +57,25 @@ START_TEST(test_trace_as_defined)
     }
     outlier_trace_row(sci, error, slice, N, HALF, trace, sigma);
     for (int x = 0; x < N; x++) {
-        float d = 0;
+        float d = 0, range = 0;
         if (!slice[x] || isnan(sci[x])) {
             ck_assert(isnan(trace[x]) && isnan(sigma[x]));
             continue;
         }
         /* the same arithmetic: no tolerance */
-        const float middle = by_sorting(x, x < 120 ? 0 : 125, x < 120 ? 120 : N, &d);
+        const int from = x < 120 ? 0 : 125, to = x < 120 ? 120 : N;
+        const float middle = by_sorting(x, from, to, &d, &range);
+        const float sure = fmaxf(0.5f, 1.4826f * d);
         ck_assert_double_eq((double)trace[x], (double)middle);
-        ck_assert_double_eq((double)sigma[x], (double)fmaxf(0.5f, 1.4826f * d));
+        if (x - HALF >= from && x + HALF < to) {
+            ck_assert_double_eq((double)sigma[x], (double)sure);
+        } else {
+            ck_assert(sigma[x] > sure && sigma[x] < sure + range);
+        }
+        if (x == from) { /* six columns off the middle of thirteen */
+            ck_assert_double_eq_tol((double)sigma[x],
+                                    (double)sure + 12 / 13.0 * (double)range, 1e-5);
+        }
     }
 }
 END_TEST
@@ -100,6 +111,20 @@ START_TEST(test_trace_needs_pixels)
 }
 END_TEST
 
+/* The end of a steep run is no hit. */
+START_TEST(test_trace_ends)
+{
+    setup();
+    for (int x = 0; x < 120; x++) {
+        sci[x] = 1000 * (1 - expf(-0.4f * (float)(x + 1)));
+    }
+    outlier_trace_row(sci, error, slice, N, HALF, trace, sigma);
+    for (int x = 0; x < 120; x++) {
+        ck_assert(fabsf(sci[x] - trace[x]) < 4 * sigma[x]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("outlier_trace");
@@ -107,6 +132,7 @@ int main(void)
     tcase_add_test(t, test_trace_as_defined);
     tcase_add_test(t, test_trace_of_a_hit);
     tcase_add_test(t, test_trace_needs_pixels);
+    tcase_add_test(t, test_trace_ends);
     suite_add_tcase(s, t);
     return support_run(s);
 }
