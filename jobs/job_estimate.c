@@ -36,6 +36,10 @@
 #define REASON 1.0             /* why it rejected a pixel */
 #define VOXEL 20.0
 #define TILE (6 * MB)
+/* Weights that cube_build keeps for the covariance: of an exposure with spaxels as fine as
+ * its pixels, and of all (stages/cube_links.c). */
+#define LINKS (1.5 * MB)
+#define MOST_LINKS (150 * MB)
 #define KEPT_WCS (0.5 * MB)
 #define PROCESS (24 * MB)
 
@@ -115,6 +119,13 @@ static double voxels(const struct cube_request *rq, const struct extent *x)
                 MAX_VOXELS);
 }
 
+/* The weights of a pixel go with the spaxels that it covers. */
+static double links(const struct cube_request *rq, size_t n)
+{
+    const double fine = rq->scale > 0 && rq->scale < SPAXEL ? SPAXEL / rq->scale : 1;
+    return fmin((double)n * LINKS * fine * fine, MOST_LINKS);
+}
+
 /* Index of a step that runs, or -1. */
 static int running_step(const struct job_plan *plan, const char *name)
 {
@@ -179,6 +190,11 @@ int job_estimate(const struct job *job, const struct job_extent *extents,
     if (cube >= 0) {
         cube_request_read(recipe_params(plan.settings, cube), &rq);
     }
+    if (cube >= 0 && job->n_inputs &&
+        !strcmp(params_string(recipe_params(plan.settings, cube), "coord_system"),
+                "ifualign")) {
+        rq.pa = extents[0].pa;
+    }
     for (size_t i = 0; i < job->n_inputs; i++) {
         look(&extents[i], isnan(rq.pa) ? 0 : rq.pa, i == 0, &x);
     }
@@ -198,7 +214,11 @@ int job_estimate(const struct job *job, const struct job_extent *extents,
     const double voxel = VOXEL + (!is_spec2 && job->n_inputs > 1 ? SHARED : 0);
     double most = x.pixels * calibrate;
     if (cube >= 0) {
-        most = fmax(most, x.pixels * (open + TRACE) + voxels(&rq, &x) * voxel);
+        const double ceiling =
+            1e9 * params_real(recipe_params(plan.settings, cube), "max_memory");
+        most = fmax(most, x.pixels * (open + TRACE) +
+                              fmin(voxels(&rq, &x) * voxel, ceiling) +
+                              links(&rq, job->n_inputs));
     }
     most += (job->threads > 1 ? job->threads : 1) * TILE;
     most += is_spec2 ? 0 : (double)job->n_inputs * KEPT_WCS;

@@ -81,6 +81,11 @@ static const struct param table[] = {
      "spaxels along x, made odd; none: as many as are needed", true},
     {"nspax_y", PARAM_INT, "none", 1, 20001, NULL, "",
      "spaxels along y, made odd; none: as many as are needed", true},
+    {"max_memory", PARAM_REAL, "4", 0.001, 1000, NULL, "GB",
+     "Not in the peer: what the cube may take while it is made; a larger one is "
+     "refused "
+     "before work starts, with what would fit",
+     false},
     {"skip_dqflagging", PARAM_BOOL, "false", 0, 0, NULL, "",
      "leave holes in the field of view unmarked in DQ; spec2 always does", false},
 };
@@ -315,6 +320,36 @@ static int add_common(const struct dataset *data, const struct cube_grid *g,
     return 0;
 }
 
+/* Is the cube within its bounds? If not, what would be. */
+static int check_size(const struct making *m, struct err *err)
+{
+    const struct cube_grid *g = &m->grid;
+    const double most = params_real(m->params, "max_memory");
+    const double need = (double)g->nx * g->ny * g->nw *
+                        cube_sums_voxel_bytes(cube_survey_shares(&m->survey)) / 1e9;
+    const double over = need / most, range = g->z[g->nw - 1] - g->z[0];
+    /* spaxels along an edge, without those at the rim, which do not grow */
+    const double edge = sqrt((double)g->nx * g->ny), fits = edge / sqrt(over);
+    const double coarser = fits > 5 ? (edge - 3) / (fits - 4) : edge;
+    char step[60] = "", spaxel[60] = "";
+    if (need <= most) {
+        return 0;
+    }
+    if (!m->slicer) {
+        snprintf(spaxel, sizeof spaxel, "scalexy = %.3g arcsec, ",
+                 1.01 * g->scale * coarser);
+    }
+    if (g->linear) {
+        snprintf(step, sizeof step, "scalew = %.3g um, ", 1.01 * g->step * over);
+    }
+    return err_set(err, ERR_PARAM,
+                   "cube_build: %d x %d spaxels and %d planes take %.3g GB, more than "
+                   "max_memory = %g GB; would fit: %s%s%.3g um between wavemin and "
+                   "wavemax%s",
+                   g->nx, g->ny, g->nw, need, most, spaxel, step, 0.99 * range / over,
+                   m->slicer ? "" : ", or fewer nspax_x and nspax_y");
+}
+
 /* An empty cube and what goes with it. */
 static int prepare(struct making *m, struct err *err)
 {
@@ -327,6 +362,10 @@ static int prepare(struct making *m, struct err *err)
     }
     stage_note(m->env, "%d x %d %s, %d planes, %g to %g um, %zu %s", g->nx, g->ny, cell,
                g->nw, g->z[0], g->z[g->nw - 1], n, n == 1 ? "exposure" : "exposures");
+    const int code = check_size(m, err);
+    if (code) {
+        return code;
+    }
     sums->grid = g;
     sums->flag = strcmp(m->env->recipe, "spec2") != 0 &&
                  !params_bool(m->params, "skip_dqflagging");

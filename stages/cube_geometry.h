@@ -30,6 +30,8 @@ struct cube_grid {
         reach; /* um: how far from its own wavelengths a pixel may count; dz_mean unless
                      a weighting takes it farther */
 
+    bool points; /* the weighting takes pixels as points: footprints are not wanted */
+
     /* Of the tangent point and the angle, for cube_grid_project. */
     double sin_dec0, cos_dec0, sin_pa, cos_pa;
     /* Of an offset of all positions, see cube_grid_offset. */

@@ -6,9 +6,9 @@
 #include "common/base/mem.h"
 #include "common/math/aperture.h"
 
-#define MOST_BYTES ((size_t)32 << 20) /* of a plane */
-#define PLACES 5                      /* along each axis of the field */
-#define INSIDE 0.999                  /* of an aperture's area, for it to count */
+#define MOST_BYTES ((size_t)96 << 20)
+#define PLACES 5     /* along each axis of the field */
+#define INSIDE 0.999 /* of an aperture's area, for it to count */
 
 /* Spaxels. Beyond the last radius that fits into the field comes the whole field. */
 static const double radii[] = {0.5, 0.75, 1,  1.5, 2,  2.5, 3,  4,  5,  6,
@@ -47,8 +47,32 @@ void cube_links_free(struct cube_links *l)
     free(l);
 }
 
+/* Links depend on the exposures alone, and so does what is given up. */
+static void give_up(struct cube_links *l)
+{
+    static const int order[CUBE_LINKED_PLANES] = {1, 6, 4, 0, 7, 2, 5, 3};
+    size_t bytes = 0;
+    int left = 0;
+    for (int i = 0; i < l->n; i++) {
+        left += !l->planes[i].full;
+        bytes += l->planes[i].n_links * sizeof *l->planes[i].links +
+                 l->planes[i].n_pixels * sizeof *l->planes[i].pixels;
+    }
+    for (int i = 0; i < CUBE_LINKED_PLANES && bytes > l->most_bytes && left > 1; i++) {
+        struct cube_linked_plane *p = &l->planes[order[i]];
+        if (order[i] >= l->n || p->full) {
+            continue;
+        }
+        left--;
+        bytes -= p->n_links * sizeof *p->links + p->n_pixels * sizeof *p->pixels;
+        clear(p);
+        p->full = 1;
+    }
+}
+
 void cube_links_next_exposure(struct cube_links *l)
 {
+    give_up(l);
     for (int i = 0; i < l->n; i++) {
         l->planes[i].last = SIZE_MAX;
     }
@@ -65,13 +89,11 @@ int cube_links_within(const struct cube_links *l, int k0, int k1)
 }
 
 /* Room for one link and one pixel more. */
-static int make_room(struct cube_linked_plane *p, size_t most_bytes)
+static int make_room(struct cube_linked_plane *p)
 {
     if (p->n_links == p->room_links) {
-        const size_t room = 2 * p->room_links + 1024;
-        struct cube_link *more = room * sizeof *more > most_bytes
-                                     ? NULL
-                                     : mem_realloc(p->links, room, sizeof *more, NULL);
+        const size_t room = p->room_links + p->room_links / 2 + 1024;
+        struct cube_link *more = mem_realloc(p->links, room, sizeof *more, NULL);
         if (!more) {
             return -1;
         }
@@ -103,7 +125,7 @@ void cube_links_add(struct cube_links *l, int k, size_t spaxel, double weight,
     if (!p || p->full || !isfinite(variance)) {
         return;
     }
-    if (make_room(p, l->most_bytes)) {
+    if (make_room(p)) {
         clear(p);
         p->full = 1;
         return;

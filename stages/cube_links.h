@@ -41,20 +41,21 @@ struct cube_linked_plane {
     size_t n_links, room_links;
     struct cube_linked_pixel *pixels;
     size_t n_pixels, room_pixels;
-    int full; /* no room: the plane does not count */
+    int full; /* given up for lack of room: the plane does not count */
 };
 
 struct cube_links {
     int n;
     struct cube_linked_plane planes[CUBE_LINKED_PLANES];
-    size_t most_bytes; /* of one plane; beyond it the plane is given up */
+    size_t most_bytes; /* of all planes; beyond it one after another is given up */
 };
 
 /* Planes equally spread over nw. */
 struct cube_links *cube_links_new(int nw, struct err *err);
 void cube_links_free(struct cube_links *l); /* NULL is fine */
 
-/* From here on pixels belong to another exposure. */
+/* From here on pixels belong to another exposure. While the links take more than
+ * most_bytes, and more than one plane is left, planes are given up. */
 void cube_links_next_exposure(struct cube_links *l);
 
 /* Does a plane of k0..k1-1 take part? */

@@ -24,11 +24,23 @@ static double inverse(const struct ref_cubepar_shepard *p, double d2)
     return 1 / (w < p->softrad ? p->softrad : w);
 }
 
+/* Distance^2 of n spaxels from u along one axis, and (decay > 0) the weight that falls
+ * with it. */
+static void falls(double u, int first, int n, double decay, double *d2, double *w)
+{
+    for (int i = 0; i < n; i++) {
+        const double d = first + i + 0.5 - u;
+        d2[i] = d * d;
+        w[i] = decay > 0 ? exp(-d2[i] / decay) : 0;
+    }
+}
+
 void cube_shepard_pixel(const struct cube_tile *t, const struct cube_shepard *s,
                         double lam, double u, double v, const struct cube_pixel *pixel)
 {
     const struct cube_grid *g = t->grid;
     double dx2[2 * CUBE_SHEPARD_MOST + 1], wx[2 * CUBE_SHEPARD_MOST + 1];
+    double dy2[2 * CUBE_SHEPARD_MOST + 1], wy[2 * CUBE_SHEPARD_MOST + 1];
     int nearest = s->n > 1 ? cube_grid_plane(g, lam) : 0;
     nearest = nearest < (int)s->n ? nearest : (int)s->n - 1;
     const struct ref_cubepar_shepard *p = &s->at[nearest];
@@ -37,19 +49,19 @@ void cube_shepard_pixel(const struct cube_tile *t, const struct cube_shepard *s,
     const int ni = reach_of(u, r, g->nx, &i0), nj = reach_of(v, r, g->ny, &j0);
     int k = cube_grid_plane(g, lam - p->roiw_um - g->dz_max);
     k = k < t->k0 ? t->k0 : k;
-    for (int i = 0; i < ni; i++) {
-        const double d = i0 + i + 0.5 - u;
-        dx2[i] = d * d;
-        wx[i] = s->exponential ? exp(-dx2[i] / decay) : 0;
+    if (k >= t->k1 || g->z[k] - lam > p->roiw_um) {
+        return;
     }
+    falls(u, i0, ni, s->exponential ? decay : 0, dx2, wx);
+    falls(v, j0, nj, s->exponential ? decay : 0, dy2, wy);
     for (; k < t->k1 && g->z[k] - lam <= p->roiw_um; k++) {
         if (lam - g->z[k] > p->roiw_um) {
             continue;
         }
         const double dz = (lam - g->z[k]) / g->dz[k], dz2 = dz * dz;
+        const double wz = s->exponential ? exp(-dz2 / decay) : 0;
         for (int j = 0; j < nj; j++) {
-            const double d = j0 + j + 0.5 - v, dy2 = d * d, left = r * r - dy2;
-            const double wyz = s->exponential ? exp(-(dy2 + dz2) / decay) : 0;
+            const double left = r * r - dy2[j], wyz = wy[j] * wz, dyz2 = dy2[j] + dz2;
             const size_t row =
                 ((size_t)(k - t->k0) * (size_t)g->ny + (size_t)(j0 + j)) *
                     (size_t)g->nx +
@@ -57,7 +69,7 @@ void cube_shepard_pixel(const struct cube_tile *t, const struct cube_shepard *s,
             for (int i = 0; i < ni; i++) {
                 if (dx2[i] <= left) {
                     const double w =
-                        s->exponential ? wx[i] * wyz : inverse(p, dx2[i] + dy2 + dz2);
+                        s->exponential ? wx[i] * wyz : inverse(p, dx2[i] + dyz2);
                     cube_tile_add(t, row + (size_t)i, w, pixel);
                 }
             }
@@ -159,6 +171,7 @@ int cube_shepard_set(const struct cube_shepard_request *rq,
         return code;
     }
     s.fov_um = sum / (double)s.n;
+    grid->points = true;
     *ret = s;
     return 0;
 }

@@ -44,7 +44,7 @@ struct cube_shepard_request {
  * Given:     rq      request
  *            par     cubepar
  *            disperser, filter   of the exposures
- *            grid    of the cube; its reach is set to the largest roiw
+ *            grid    of the cube; its reach is set to the largest roiw, and points
  * Returned:  *ret, to be freed with cube_shepard_done
  * Method:    as in the peer: linear planes take cubepar's row of the disperser (with rois
  *            times 1.5 for msm made of fewer than four files), others that of the table's

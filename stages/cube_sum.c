@@ -192,6 +192,14 @@ int cube_add_exposure(struct cube_sums *sums, const struct exposure *e,
     return code;
 }
 
+double cube_sums_voxel_bytes(bool shared)
+{
+    const struct cube *c = NULL;
+    return (double)(sizeof *c->sci + sizeof *c->err + sizeof *c->dq + sizeof *c->wmap +
+                    sizeof *((const struct cube_sums *)NULL)->weight +
+                    (shared ? sizeof *c->var_background : 0));
+}
+
 /* ---- the end ---- */
 
 struct finish_job {

@@ -34,6 +34,9 @@ struct cube_sums {
     bool flag;                          /* mark the field of view (CUBE_SEEN) */
 };
 
+/* Bytes of a voxel of the cube and its weights; shared: with var_background. */
+double cube_sums_voxel_bytes(bool shared);
+
 /*
  * Add one exposure. Pixels that are NaN, DO_NOT_USE or NON_SCIENCE do not count.
  * partners: how many other exposures had the very same background taken off. Where a sum

@@ -281,6 +281,16 @@ size_t cube_survey_partners(const struct cube_survey *s, size_t i)
     return partners;
 }
 
+bool cube_survey_shares(const struct cube_survey *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (cube_survey_partners(s, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int cube_survey_share(const struct cube_survey *s, struct cube *c, struct err *err)
 {
     const size_t n = s->n;

@@ -63,6 +63,7 @@ int cube_survey_row(const struct cube_survey *s, const struct ref_cubepar *par,
 
 /* How many exposures had the same background taken off as exposure i. */
 size_t cube_survey_partners(const struct cube_survey *s, size_t i);
+bool cube_survey_shares(const struct cube_survey *s); /* any at all? */
 /* Room in the cube for the errors that exposures share, where any do, and how far these
  * look from each other. */
 int cube_survey_share(const struct cube_survey *s, struct cube *c, struct err *err);

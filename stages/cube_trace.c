@@ -88,10 +88,9 @@ static void rows_at(const struct trace_job *job, const struct wcs_piece *piece,
     }
 }
 
-/* The quantities at n points x of a piece of a row; out[q] is an array of n. Points are
- * mapped as wcs_map_covered maps pixels, but need not be pixels. */
-static void map_points(const struct trace_job *job, const struct wcs_piece *piece,
-                       size_t n, const double *x, double (*out)[WCS_PIECE])
+/* Width in wavelength and corners on the sky. */
+static void map_footprints(const struct trace_job *job, const struct wcs_piece *piece,
+                           size_t n, const double *x, double (*out)[WCS_PIECE])
 {
     double a[WCS_PIECE], b[WCS_PIECE], lam[WCS_PIECE], y[WCS_PIECE], p[WCS_PIECE];
     const int slice = piece->slice;
@@ -110,10 +109,6 @@ static void map_points(const struct trace_job *job, const struct wcs_piece *piec
                 side < 0 ? lam[i] : fabs(out[CUBE_DLAM][i] - lam[i]) * 1e6;
         }
     }
-    rows_at(job, piece, n, x, 0, y);
-    wcs_detector_to_slicer(w, slice, n, x, y, a, b, lam);
-    wcs_slicer_to_sky(w, n, a, b, lam, ra, dec, out[CUBE_LAM]);
-    cube_grid_project(job->grid, n, ra, dec, out[CUBE_U0], out[CUBE_V0]);
     for (int side = -1; side <= 1; side += 2) {
         rows_at(job, piece, n, x, side * 0.49, y);
         wcs_detector_to_slicer(w, slice, n, x, y, a, b, lam);
@@ -128,6 +123,28 @@ static void map_points(const struct trace_job *job, const struct wcs_piece *piec
             cube_grid_project(job->grid, n, ra, dec, out[CUBE_U1 + corner],
                               out[CUBE_V1 + corner]);
         }
+    }
+}
+
+/* The quantities at n points x of a piece of a row; out[q] is an array of n. Points are
+ * mapped as wcs_map_covered maps pixels, but need not be pixels. Where only centres are
+ * wanted the rest is 0. */
+static void map_points(const struct trace_job *job, const struct wcs_piece *piece,
+                       size_t n, const double *x, double (*out)[WCS_PIECE])
+{
+    double a[WCS_PIECE], b[WCS_PIECE], lam[WCS_PIECE], y[WCS_PIECE];
+    double ra[WCS_PIECE], dec[WCS_PIECE];
+    rows_at(job, piece, n, x, 0, y);
+    wcs_detector_to_slicer(job->wcs, piece->slice, n, x, y, a, b, lam);
+    wcs_slicer_to_sky(job->wcs, n, a, b, lam, ra, dec, out[CUBE_LAM]);
+    cube_grid_project(job->grid, n, ra, dec, out[CUBE_U0], out[CUBE_V0]);
+    if (!job->grid->points) {
+        map_footprints(job, piece, n, x, out);
+        return;
+    }
+    memset(out[CUBE_DLAM], 0, n * sizeof(double));
+    for (int q = CUBE_U1; q < CUBE_QUANTITIES; q++) {
+        memset(out[q], 0, n * sizeof(double));
     }
 }
 

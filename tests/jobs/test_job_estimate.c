@@ -186,7 +186,9 @@ START_TEST(test_job_estimate_grows)
 {
     const char *const one[] = {"a_rate.fits", NULL};
     const char *const coarse[] = {"cube_build", "scalexy", "0.2", NULL};
-    const char *const huge[] = {"cube_build", "scalexy", "0.001", NULL};
+    const char *const large[] = {"cube_build", "scalexy", "0.001", NULL};
+    const char *const huge[] = {"cube_build", "scalexy", "0.001", "cube_build",
+                                "max_memory", "1000",    NULL};
     const char *const far[] = {"cube_build", "ra_center", "150.2", NULL};
     const char *const no_cube[] = {"cube_build", "skip", "true", "extract_1d",
                                    "skip",       "true", NULL};
@@ -208,7 +210,12 @@ START_TEST(test_job_estimate_grows)
     make_job(&job, "spec2", one, far);
     ck_assert_int_gt(estimate(&job).job, 10 * plain);
     job_done(&job);
-    /* cube_build refuses a cube beyond 1e9 voxels: so far and no further */
+    /* cube_build refuses a cube beyond max_memory, and one beyond 1e9 voxels: so far and no
+     * further */
+    make_job(&job, "spec2", one, large);
+    ck_assert_int_gt(estimate(&job).job, (int64_t)4000 * 1000 * 1000);
+    ck_assert_int_lt(estimate(&job).job, (int64_t)4300 * 1000 * 1000);
+    job_done(&job);
     make_job(&job, "spec2", one, huge);
     ck_assert_int_gt(estimate(&job).job, 100 * plain);
     ck_assert_int_lt(estimate(&job).job, (int64_t)21000 * 1000 * 1000);

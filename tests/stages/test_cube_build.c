@@ -414,6 +414,35 @@ START_TEST(test_cube_build_tables)
 }
 END_TEST
 
+/* A cube beyond its memory is refused, and what is said to fit does. */
+START_TEST(test_cube_build_max_memory)
+{
+    struct err err = {0};
+    struct cube *c = NULL;
+    struct exposure *all[1] = {make(2, 0.1f, 0)};
+    char value[100];
+    double scale, step, range;
+    ck_assert_int_eq(build(all, 1, 2, "scalexy max_memory", "0.02 0.05", &c, &err),
+                     ERR_PARAM);
+    ck_assert_ptr_nonnull(strstr(err.message, "more than max_memory = 0.05 GB"));
+    ck_assert_int_eq(sscanf(strstr(err.message, "would fit"),
+                            "would fit: scalexy = %lg arcsec, scalew = %lg um, %lg um",
+                            &scale, &step, &range),
+                     3);
+    snprintf(value, sizeof value, "%g 0.05", scale);
+    support_ok(build(all, 1, 2, "scalexy max_memory", value, &c, &err), &err);
+    cube_free(c);
+    snprintf(value, sizeof value, "0.02 %g 0.05", step);
+    support_ok(build(all, 1, 2, "scalexy scalew max_memory", value, &c, &err), &err);
+    cube_free(c);
+    snprintf(value, sizeof value, "0.02 3.2 %g 0.05", 3.2 + range);
+    support_ok(build(all, 1, 2, "scalexy wavemin wavemax max_memory", value, &c, &err),
+               &err);
+    cube_free(c);
+    exposure_free(all[0]);
+}
+END_TEST
+
 START_TEST(test_cube_build_refuses)
 {
     struct err err = {0};
@@ -459,6 +488,7 @@ int main(void)
     tcase_add_test(t, test_cube_build_internal);
     tcase_add_test(t, test_cube_build_offsets);
     tcase_add_test(t, test_cube_build_tables);
+    tcase_add_test(t, test_cube_build_max_memory);
     tcase_add_test(t, test_cube_build_refuses);
     suite_add_tcase(s, t);
     return support_run(s);

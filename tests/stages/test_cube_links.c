@@ -130,19 +130,29 @@ START_TEST(test_cube_links_noise)
 }
 END_TEST
 
-/* A plane that outgrows its room is given up, the others still count; none: no table. */
+/* Planes are given up one by one when all together outgrow their room, the last one never;
+ * what is left still counts. No data: no table. */
 START_TEST(test_cube_links_full)
 {
     struct cube_links *l = squares(2);
-    l->most_bytes = 0;
-    while (!l->planes[1].full) {
-        cube_links_add(l, 1, 0, 1, 1, 1);
+    const size_t all = l->planes[0].n_links * sizeof(struct cube_link) +
+                       l->planes[0].n_pixels * sizeof(struct cube_linked_pixel);
+    for (int keep = PLANES; keep > 0; keep--) {
+        int left = 0;
+        l->most_bytes = keep > 1 ? (size_t)keep * all : 0;
+        cube_links_next_exposure(l);
+        for (int i = 0; i < PLANES; i++) {
+            left += !l->planes[i].full;
+            ck_assert(!l->planes[i].full || !l->planes[i].links);
+        }
+        ck_assert_int_eq(left, keep);
+        struct cube_covariance *v = covariance(l);
+        ck_assert_double_eq_tol(v->factor[v->n - 1], 2, 1e-12);
+        cube_covariance_free(v);
     }
+    ck_assert(l->planes[1].full);
+    cube_links_add(l, l->planes[1].k, 0, 1, 1, 1);
     ck_assert_uint_eq(l->planes[1].n_links, 0);
-    cube_links_add(l, 1, 0, 1, 1, 1);
-    struct cube_covariance *v = covariance(l);
-    ck_assert_double_eq_tol(v->factor[v->n - 1], 2, 1e-12);
-    cube_covariance_free(v);
     cube_links_free(l);
     l = cube_links_new(PLANES, &err);
     ck_assert_ptr_null(covariance(l));
