@@ -11,6 +11,7 @@
 #define FAINT 3.0f     /* a trace below so many sigma gives no ratio */
 #define STEEPEST 30.0f /* largest ratio of traces that is believed ... */
 #define CERTAIN 5.0f   /* ... of a witness below so many sigma */
+#define ALIKE 2.0f     /* shares of the trace within this factor are the same */
 enum { CHUNK = 4096 };
 
 int outlier_cloud_init(struct outlier_cloud *c, size_t n_exposures, struct err *err)
@@ -134,6 +135,19 @@ static bool is_near(const struct outlier_point *p, const struct outlier_point *q
            east * east + north * north <= radius * radius;
 }
 
+/* Of two pixels of a slice whose traces differ much: is the excess the same share of both? A
+ * star's line is, a hit leaves charge without regard to the trace. */
+static bool follows_trace(const struct outlier_point *p, const struct outlier_point *q)
+{
+    if (!(p->trace > FAINT * p->sigma && q->trace > FAINT * q->sigma)) {
+        return false;
+    }
+    const float traces = p->trace / q->trace,
+                shares = (p->excess / p->trace) / (q->excess / q->trace);
+    return (traces > ALIKE || traces < 1 / ALIKE) && shares < ALIKE &&
+           shares > 1 / ALIKE;
+}
+
 /* An exposure bears witness once. */
 struct witnesses {
     uint64_t bits[16];
@@ -147,8 +161,11 @@ static void hear_bucket(const struct outlier_cloud *c, size_t k,
     for (size_t i = c->bucket[k]; i < c->bucket[k + 1]; i++) {
         const struct outlier_point *q = &c->points[c->order[i]];
         const bool own = q->exposure == p->exposure;
-        if ((own && q->slice == p->slice) || (q->excess > 0) != (p->excess > 0) ||
-            !is_near(p, q, own ? BESIDE : NEAR) || testimony(p, q) < enough) {
+        if ((q->excess > 0) != (p->excess > 0) || !is_near(p, q, own ? BESIDE : NEAR)) {
+            continue;
+        }
+        if (own && q->slice == p->slice ? !follows_trace(p, q)
+                                        : testimony(p, q) < enough) {
             continue;
         }
         w->bits[q->exposure / 64] |= UINT64_C(1) << q->exposure % 64;

@@ -75,7 +75,8 @@ struct outlier_rules {
  * departs to the same side by more than (excess - snr sigma) / contrast, scaled up by the
  * ratio of the traces where its own is the brighter (the nearer to a star, the brighter
  * its line). The other slices of its own exposure are one more witness, within 0.16 arcsec,
- * and the only one where no other exposure covers the place. Pixels beside a rejected one are rejected from snr_adjacent on.
+ * and the only one where no other exposure covers the place; and so are neighbours in its own
+ * slice whose trace differs by a factor of 2 or more and whose excess is the same share of it. Pixels beside a rejected one are rejected from snr_adjacent on.
  * Returned: ret uint8_t[c->n], enum outlier_reason; the same for any number of threads
  */
 int outlier_cloud_judge(struct outlier_cloud *c, const struct outlier_rules *rules,

@@ -174,6 +174,26 @@ START_TEST(test_cloud_of_one_exposure)
 }
 END_TEST
 
+/* A star's line follows its profile along the slice, a hit does not. */
+START_TEST(test_cloud_follows_the_profile)
+{
+    for (int k = 0; k < 2; k++) {
+        const size_t core = add(0, 50, 50, 100, 0, 3.05f);
+        cloud.points[core].trace = 200;
+        const size_t wing = add(0, 50, 51, k ? 12 : 100, 0.1f, 3.05f);
+        cloud.points[wing].trace = 20;
+        judge(1);
+        ck_assert_int_eq(reason[core], k ? OUTLIER_KEPT : OUTLIER_ABOVE);
+        ck_assert_int_eq(reason[wing], k ? OUTLIER_KEPT : OUTLIER_ABOVE);
+        teardown();
+        setup();
+        for (size_t i = 1; i < EXPOSURES - 1; i++) {
+            memset(cloud.covers[i].seen, 0, 8 * 8 * 10);
+        }
+    }
+}
+END_TEST
+
 /* Beside a hit less is enough; the neighbour of a neighbour is not beside it. */
 START_TEST(test_cloud_adjacent)
 {
@@ -215,6 +235,7 @@ int main(void)
     tcase_add_test(t, test_cloud_scales_by_the_trace);
     tcase_add_test(t, test_cloud_scales_far);
     tcase_add_test(t, test_cloud_of_one_exposure);
+    tcase_add_test(t, test_cloud_follows_the_profile);
     tcase_add_test(t, test_cloud_adjacent);
     tcase_add_test(t, test_cloud_limits);
     suite_add_tcase(s, t);
