@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#define LEAST_ASIDE 0.3f /* half windows: how far a trace bends beyond its neighbours */
+
 /* Values of a window in ascending order. */
 struct window {
     float v[2 * OUTLIER_TRACE_HALF + 1];
@@ -40,24 +42,22 @@ static void take(struct window *w, float v)
     memmove(w->v + at, w->v + at + 1, (w->n - at) * sizeof *w->v);
 }
 
-/* Median of the distances from the middle: they grow outwards on both sides. */
-static float deviation(const struct window *w)
+/* The value that counts: of the pixel, or how far it is from the trace. */
+static float value(const float *sci, const float *trace, size_t x)
 {
-    const float m = w->v[w->n / 2];
-    size_t low = w->n / 2, high = w->n / 2;
-    float far = 0;
-    for (size_t k = 0; k < w->n / 2; k++) {
-        const float below = low ? m - w->v[low - 1] : INFINITY;
-        const float above = high + 1 < w->n ? w->v[high + 1] - m : INFINITY;
-        if (below < above) {
-            far = below;
-            low--;
-        } else {
-            far = above;
-            high++;
-        }
+    return trace ? fabsf(sci[x] - trace[x]) : sci[x];
+}
+
+/* The window of pixel x - half: x enters, x - 2 half - 1 leaves. */
+static void slide(struct window *w, const float *sci, const float *trace, size_t x,
+                  size_t n, size_t half)
+{
+    if (x < n && !isnan(value(sci, trace, x))) {
+        put(w, value(sci, trace, x));
     }
-    return far;
+    if (x > 2 * half && !isnan(value(sci, trace, x - 2 * half - 1))) {
+        take(w, value(sci, trace, x - 2 * half - 1));
+    }
 }
 
 /* Between the quartiles. */
@@ -66,36 +66,39 @@ static float range(const struct window *w)
     return w->v[w->n - 1 - w->n / 4] - w->v[w->n / 4];
 }
 
-/* How far a pixel is from the middle of its window, in half windows: 0, but for the first
- * and last `half` of n pixels. On a slope that is how much of the range lies between. */
+/* How far a pixel is from the middle of its window, in half windows: little, but for the
+ * first and last `half` of n pixels. On a slope so much of the range lies between. */
 static float aside(size_t at, size_t n, size_t half)
 {
     const size_t low = at > half ? at - half : 0;
     const size_t high = at + half < n ? at + half : n - 1;
     const float off = (float)at - 0.5f * (float)(low + high);
-    return 2 * fabsf(off) / (float)(high - low + 1);
+    return fmaxf(2 * fabsf(off) / (float)(high - low + 1), LEAST_ASIDE);
 }
 
-/* One run of pixels of a slice. */
+/*
+ * One run of pixels of a slice: first the trace, and in sigma what the window's place adds;
+ * then the distances from the trace, in sci's stead, give the rest of sigma.
+ */
 static void run(const float *sci, const float *err, size_t n, size_t half, float *trace,
                 float *sigma)
 {
     struct window w = {.n = 0};
     for (size_t x = 0; x < n + half; x++) {
-        if (x < n && !isnan(sci[x])) {
-            put(&w, sci[x]);
-        }
-        if (x > 2 * half && !isnan(sci[x - 2 * half - 1])) {
-            take(&w, sci[x - 2 * half - 1]);
-        }
-        if (x < half) {
-            continue;
-        }
+        slide(&w, sci, NULL, x, n, half);
         const size_t at = x - half;
-        if (w.n >= OUTLIER_TRACE_LEAST && !isnan(sci[at]) && !isnan(err[at])) {
+        if (x >= half && w.n >= OUTLIER_TRACE_LEAST && !isnan(sci[at]) &&
+            !isnan(err[at])) {
             trace[at] = w.v[w.n / 2];
-            sigma[at] = fmaxf(err[at], 1.4826f * deviation(&w)) +
-                        aside(at, n, half) * range(&w);
+            sigma[at] = aside(at, n, half) * range(&w);
+        }
+    }
+    w.n = 0;
+    for (size_t x = 0; x < n + half; x++) {
+        slide(&w, sci, trace, x, n, half);
+        const size_t at = x - half;
+        if (x >= half && !isnan(sigma[at])) {
+            sigma[at] += fmaxf(err[at], 1.4826f * w.v[w.n / 2]);
         }
     }
 }

@@ -10,10 +10,11 @@
  * whatever the sampling across.
  *
  * trace: the median of the pixels within `half` columns on the row that belong to the same
- * slice. sigma: ERR, or 1.4826 times the median absolute deviation in that window where
- * that is larger: where the trace bends, slides over a star's edge or the errors are too
- * small, so much more is allowed. At the ends of a run the window lies to one side; there
- * the distance between its quartiles is added in proportion, up to all of it.
+ * slice. sigma: ERR, or 1.4826 times the median distance of those pixels from their traces
+ * where that is larger: where the trace bends or the errors are too small, so much more is
+ * allowed. To that 0.3 of the distance between the window's quartiles is added, and more
+ * at the ends of a run where the window lies to one side, up to all of it: where a trace
+ * rises steeply it also bends, and the pixel at its crest has no neighbour as high.
  * Thread: any (pure). Test: tests/stages/test_outlier_trace.c
  */
 
