@@ -33,6 +33,7 @@
 #define OPENED (14.0 + SHARED) /* spec3: SCI, ERR, DQ, slice ... */
 #define CORRECTED 46.0         /* ... or all, where a stage corrects what is opened */
 #define REJECTING 24.0         /* outlier_detection: least differences, their ratios */
+#define DEPARTING 3.0          /* ... or of every exposure the pixels that depart */
 #define REASON 1.0             /* why it rejected a pixel */
 #define VOXEL 20.0
 #define TILE (6 * MB)
@@ -209,7 +210,7 @@ int job_estimate(const struct job *job, const struct job_extent *extents,
                                           : OPENED;
     if (!is_spec2 && running_step(&plan, "outlier_detection") >= 0) {
         open += REASON;
-        calibrate = open + REJECTING;
+        calibrate = open + fmax(REJECTING, DEPARTING * (double)job->n_inputs);
     }
     const double voxel = VOXEL + (!is_spec2 && job->n_inputs > 1 ? SHARED : 0);
     double most = x.pixels * calibrate;
