@@ -351,10 +351,11 @@ static int load_dropped(struct queue *q, struct queue_group *g, int64_t newest,
         q, &st, err,
         "SELECT count(*) FROM (SELECT input_job, 'science' AS role FROM job_input"
         " WHERE job = ?1 UNION ALL SELECT input_job, role FROM companion"
-        " WHERE job = ?1) i JOIN job j ON j.id = i.input_job WHERE NOT EXISTS"
+        " WHERE job = ?1) subquery JOIN job j ON j.id = subquery.input_job WHERE NOT "
+        "EXISTS"
         " (SELECT 1 FROM association_product p JOIN association_member m"
         " ON m.product = p.id WHERE p.recipe = 'spec3' AND p.live = 1 AND p.name = ?2"
-        " AND m.base = j.base AND m.role = i.role)",
+        " AND m.base = j.base AND m.role = subquery.role)",
         "is", newest, g->name);
     code = code ? code : sql_one(q, st, &n, err);
     g->n_dropped = (size_t)n;
