@@ -32,6 +32,28 @@ int queue_next_done(struct queue *q, int64_t after, struct queue_job *ret,
     return code;
 }
 
+int queue_next_reader(struct queue *q, int64_t after, struct queue_job *ret,
+                      struct err *err)
+{
+    sqlite3_stmt *st;
+    struct queue_job *rows;
+    size_t n;
+    int code = sql_prepare(
+        q, &st, err,
+        "SELECT " QUEUE_JOB_COLUMNS " FROM job j WHERE id IN (SELECT i.job FROM stale s"
+        " JOIN job_input i ON i.input_job = s.job UNION SELECT c.job FROM stale s"
+        " JOIN companion c ON c.input_job = s.job) AND id > ? AND state = 'done'"
+        " AND NOT EXISTS (SELECT 1 FROM stale o WHERE o.job = j.id) AND" IS_LAST(
+            "j") " ORDER BY id LIMIT 1",
+        "i", after);
+    code = code ? code : sql_rows(q, st, sizeof *rows, queue_read_job, &rows, &n, err);
+    if (!code) {
+        *ret = n ? *rows : (struct queue_job){0};
+        free(rows);
+    }
+    return code;
+}
+
 int queue_set_stale(struct queue *q, int64_t job, const char *step, const char *why,
                     double now, bool *ret_news, struct err *err)
 {

@@ -27,13 +27,17 @@ struct queue_stale_filter {
 int queue_next_done(struct queue *q, int64_t after, struct queue_job *ret,
                     struct err *err);
 
+/* The same of those that are not stale and read products of a job that is. */
+int queue_next_reader(struct queue *q, int64_t after, struct queue_job *ret,
+                      struct err *err);
+
 /* *ret_news: it was not stale before, or for other reasons. */
 int queue_set_stale(struct queue *q, int64_t job, const char *step, const char *why,
                     double now, bool *ret_news, struct err *err);
 int queue_unset_stale(struct queue *q, int64_t job, struct err *err);
 
-/* spec2 before spec3, then by number, at most `limit` of those above `after` (the number
- * of the last one of the page before; 0 at first). */
+/* By number, at most `limit` of those above `after` (the number of the last one of the page
+ * before; 0 at first). */
 int queue_stale(struct queue *q, const struct queue_stale_filter *filter, int64_t after,
                 size_t limit, struct queue_stale **ret, size_t *ret_n, struct err *err);
 /* How many there are, counted up to `limit`. */

@@ -17,6 +17,7 @@ struct stale {
     bool wanted;   /* a pass is asked for */
     bool busy;     /* one is under way */
     bool rescan;   /* it begins: the references are listed first */
+    bool readers;  /* the rest of it: jobs that read stale products */
     int64_t after; /* jobs up to this number have been looked at */
     size_t found;
     /* of the piece that is on the thread */
@@ -83,8 +84,8 @@ static int look_at_inputs(struct stale *t, struct err *err)
     if (!code && n && !t->result.stale) {
         t->result.stale = true;
         snprintf(t->result.step, sizeof t->result.step, "inputs");
-        snprintf(t->result.why, sizeof t->result.why, "made from stale products: %s%s",
-                 first, "");
+        snprintf(t->result.why, sizeof t->result.why, "made from stale products: %s",
+                 first);
         if (n > 1) {
             snprintf(t->result.why, sizeof t->result.why,
                      "made from stale products of %zu jobs: %s and others", n, first);
@@ -158,8 +159,27 @@ static void end(struct stale *t)
         service_trouble(t->service, "cannot record what is stale: %s", err.message);
     }
     if (t->found) {
-        log_info("the products of %zu jobs are stale; ifuctl stale lists them",
-                 t->found);
+        log_info("the products of %zu job%s are stale; ifuctl stale lists them",
+                 t->found, t->found == 1 ? "" : "s");
+    }
+}
+
+/* A job may have been looked at before those that it reads: jobs of a group are planned in
+ * any order. */
+static void next_reader(struct stale *t)
+{
+    struct err err = {0};
+    if (queue_next_reader(t->service->queue, t->after, &t->row, &err)) {
+        service_trouble(t->service, "cannot look for stale products: %s", err.message);
+        t->busy = false;
+    } else if (!t->row.id) {
+        end(t);
+    } else {
+        t->after = t->row.id;
+        t->result = (struct job_stale){0};
+        keep(t);
+        t->row.id = 0; /* go on after other work of the loop */
+        hand_over(t);
     }
 }
 
@@ -167,7 +187,7 @@ static void end(struct stale *t)
 static void next(struct stale *t)
 {
     struct service *s = t->service;
-    for (int i = 0; i < SLICE; i++) {
+    for (int i = 0; i < SLICE && !t->readers; i++) {
         struct err err = {0};
         int code = queue_next_done(s->queue, t->after, &t->row, &err);
         if (code) {
@@ -176,8 +196,9 @@ static void next(struct stale *t)
             return;
         }
         if (!t->row.id) {
-            end(t);
-            return;
+            t->readers = true;
+            t->after = 0;
+            break;
         }
         t->after = t->row.id;
         code = work_describe(s->queue, s->spool, s->config, &s->place, &t->row, &t->job,
@@ -190,8 +211,12 @@ static void next(struct stale *t)
             return;
         }
     }
-    t->row.id = 0; /* go on after other work of the loop */
-    hand_over(t);
+    if (t->readers) {
+        next_reader(t);
+    } else {
+        t->row.id = 0;
+        hand_over(t);
+    }
 }
 
 void stale_tick(struct service *s)
@@ -202,6 +227,7 @@ void stale_tick(struct service *s)
     }
     t->wanted = false;
     t->busy = t->rescan = true;
+    t->readers = false;
     t->after = 0;
     t->found = 0;
     t->row.id = 0;

@@ -107,8 +107,16 @@ START_TEST(test_queue_stale_newer_versions_and_inputs)
     support_ok(queue_set_inputs(q, c, &a, 1, &err), &err);
     support_ok(queue_inputs_done(q, c, &done, &err), &err);
     ck_assert(done);
+    support_ok(queue_next_reader(q, 0, &row, &err), &err);
+    ck_assert_int_eq(row.id, 0);
     set(a, "why", true);
+    support_ok(queue_next_reader(q, 0, &row, &err), &err);
+    ck_assert_int_eq(row.id, c);
+    support_ok(queue_next_reader(q, c, &row, &err), &err);
+    ck_assert_int_eq(row.id, 0);
     set(c, "why", true);
+    support_ok(queue_next_reader(q, 0, &row, &err), &err);
+    ck_assert_int_eq(row.id, 0);
     support_ok(queue_stale_inputs(q, c, &n, first, &err), &err);
     ck_assert_uint_eq(n, 1);
     ck_assert_str_eq(first, "spec2-a-1");
