@@ -29,6 +29,21 @@ def check_model(path, kind):
         assert model.data.shape == model.err.shape == model.dq.shape
         if kind == "s3d":
             check_wcs(path, model.meta.wcs)
+        if kind == "cal":
+            check_exposure(path, model.meta.wcs)
+
+
+def check_exposure(path, gwcs):
+    with fits.open(path) as hdus:
+        y, x = (v[::997].astype(float) for v in np.nonzero(hdus["REGIONS"].data))
+        wavelength = hdus["WAVELENGTH"].data[y.astype(int), x.astype(int)]
+        ra, dec = hdus["SCI"].header["RA_REF"], hdus["SCI"].header["DEC_REF"]
+    ours = gwcs(x, y)
+    # the plane holds floats; the field is 3 arcsec wide
+    assert np.allclose(ours[2], wavelength, rtol=1e-6, atol=0)
+    assert np.all(np.hypot((ours[0] - ra) * np.cos(np.deg2rad(dec)), ours[1] - dec) < 10 / 3600)
+    back = gwcs.backward_transform(*ours)
+    assert np.allclose(back, (x, y), rtol=0, atol=0.05)
 
 
 def check_wcs(path, gwcs):
