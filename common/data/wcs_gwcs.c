@@ -248,7 +248,7 @@ static bool read_box(const struct asdf_node *node, struct wcs_box *ret)
     const struct asdf_node *spans = asdf_get(node, "bounding_box.intervals");
     double v[4];
     for (int axis = 0; axis < 2; axis++) {
-        char key[16];
+        char key[24];
         const char *name = axis == 0 ? "x" : "y";
         snprintf(key, sizeof key, "inputs.%d", axis);
         asdf_string(asdf_get(node, key), &name);
