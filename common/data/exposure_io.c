@@ -303,7 +303,7 @@ static int write_reason(struct fits_out *f, const struct exposure *e,
     struct header h = {0};
     int code = 0;
     for (int r = 0; r < OUTLIER_REASONS && !code; r++) {
-        char keyword[9];
+        char keyword[24];
         snprintf(keyword, sizeof keyword, "REASON%d", r);
         code = header_set_string(&h, keyword, names[r], "", err);
     }
