@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Open products with the readers that others use.
 
-usage: readers.py PRODUCT.fits...      (_cal, _s3d or _x1d)
+usage: readers.py PRODUCT.fits...      (_cal, _s3d, _x1d or _c1d)
 
 Needs stdatamodels and specutils; jdaviz where it is installed. Each reader that is installed opens each product it is
 meant for; the cube's FITS keywords and its generalised WCS must agree. Exit 1 on failure.
@@ -14,7 +14,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 warnings.simplefilter("ignore")
-MODELS = {"cal": "IFUImageModel", "s3d": "IFUCubeModel", "x1d": "MultiSpecModel"}
+MODELS = {"cal": "IFUImageModel", "s3d": "IFUCubeModel", "x1d": "MultiSpecModel", "c1d": "MultiCombinedSpecModel"}
+TABLES = {"x1d": "EXTRACT1D", "c1d": "COMBINE1D"}
 
 
 def check_model(path, kind):
@@ -23,8 +24,12 @@ def check_model(path, kind):
     with datamodels.open(path) as model:
         assert type(model).__name__ == MODELS[kind], type(model)
         model.validate()
-        if kind == "x1d":
-            assert model.spec[0].spec_table["FLUX"].size > 0
+        if kind in TABLES:
+            with fits.open(path) as hdus:
+                tables = [h for h in hdus if h.name == TABLES[kind]]
+                assert len(model.spec) == len(tables)
+                for ours, table in zip(model.spec, tables):
+                    assert np.array_equal(ours.spec_table["FLUX"], table.data["FLUX"], equal_nan=True)
             return
         assert model.data.shape == model.err.shape == model.dq.shape
         if kind == "s3d":
@@ -62,11 +67,17 @@ def check_wcs(path, gwcs):
 
 
 def check_specutils(path, kind):
-    from specutils import Spectrum
+    from specutils import Spectrum, SpectrumList
 
-    spectrum = Spectrum.read(path)  # recognised by itself
     with fits.open(path) as hdus:
-        data = hdus["EXTRACT1D"].data["FLUX"] if kind == "x1d" else hdus["SCI"].data
+        data = hdus[TABLES[kind]].data["FLUX"] if kind in TABLES else hdus["SCI"].data
+        n = sum(h.name == TABLES.get(kind) for h in hdus)
+    if n > 1:  # of several sources
+        spectra = SpectrumList.read(path)
+        assert len(spectra) == n
+        spectrum = spectra[0]
+    else:
+        spectrum = Spectrum.read(path)  # recognised by itself
     assert np.array_equal(spectrum.flux.value, data, equal_nan=True)
     assert np.all(np.diff(spectrum.spectral_axis.value) > 0)
 
@@ -88,7 +99,7 @@ def main(paths):
         with fits.open(path) as hdus:
             hdus.verify("exception")
         for name, reader in (("stdatamodels", check_model), ("specutils", check_specutils), ("jdaviz", check_jdaviz)):
-            if kind == "cal" and reader is not check_model:
+            if kind == "cal" and reader is not check_model or kind == "c1d" and reader is check_jdaviz:
                 continue
             try:
                 reader(path, kind)

@@ -1,0 +1,155 @@
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/data/dq.h"
+#include "common/data/spectrum_io.h"
+#include "tests/e2e/programs.h"
+#include "tests/support.h"
+
+/*
+ * Are the errors of extracted spectra right? The same exposures are simulated again and again
+ * with other noise, and the scatter of the flux from one to the next, plane by plane, is
+ * compared with the reported error (the cube's own covariance in it). Without bad
+ * pixels, so that nothing but the noise differs. A window of NRS1 which every slice sees
+ * at 3.284 to 3.310 um; four realisations of two dithers here, fifty of four, and more
+ * ways, with IFUD_ERRORS=full (scripts/check-errors), which print docs/accuracy.md's figures.
+ */
+
+enum { MAX_SEEDS = 50, MAX_ROWS = 200 };
+
+static char *top;
+
+static void prepare(void)
+{
+    top = support_folder();
+}
+
+static void cleanup(void)
+{
+    support_remove(top);
+}
+
+struct way {
+    const char *name, *settings, *files; /* of spec3; which of cal */
+};
+
+static const struct way ways[] = {
+    {"aperture", "", "*"},
+    {"optimal", "--set extract_1d.extraction_type=optimal", "*"},
+    {"aperture, spaxels of 0.05", "--set cube_build.scalexy=0.05", "*"},
+    {"optimal, spaxels of 0.05",
+     "--set cube_build.scalexy=0.05 --set extract_1d.extraction_type=optimal", "*"},
+    {"ellipse of 1 x 0.7 arcsec", "--set extract_1d.ellipse=1,0.7,30", "*"},
+    {"aperture, emsm", "--set cube_build.weighting=emsm", "*"},
+    {"aperture, one exposure", "", "*_00001_*"},
+};
+enum { N_WAYS = sizeof ways / sizeof *ways };
+
+/* Of one way, at each wavelength: sums over the realisations. */
+struct sums {
+    size_t rows;
+    double n, flux[MAX_ROWS], square[MAX_ROWS], var[MAX_ROWS];
+    int bad[MAX_ROWS];
+};
+
+static void add_spectrum(struct sums *t, double first[MAX_ROWS])
+{
+    struct spectrum *s = NULL;
+    struct err err = {0};
+    support_ok(spectrum_read(support_path(top, "x1d.fits"), &s, &err), &err);
+    ck_assert_uint_le(s->n, MAX_ROWS);
+    for (size_t k = 0; k < s->n; k++) {
+        if (t->n == 0) { /* differences from the first: no loss of digits */
+            first[k] = s->flux[k];
+        }
+        t->bad[k] = t->bad[k] || (s->dq[k] & DQ_DO_NOT_USE) || !isfinite(s->flux[k]);
+        t->flux[k] += s->flux[k] - first[k];
+        t->square[k] += pow(s->flux[k] - first[k], 2);
+        t->var[k] += pow(s->flux_error[k], 2);
+    }
+    t->rows = s->n;
+    t->n++;
+    spectrum_free(s);
+}
+
+/* Reported error over scatter, both as means of variances over the planes. */
+static double ratio(const struct sums *t, double *ret_worst)
+{
+    double scatter = 0, reported = 0;
+    *ret_worst = 1;
+    for (size_t k = 0; k < t->rows; k++) {
+        double var = (t->square[k] - t->flux[k] * t->flux[k] / t->n) / (t->n - 1);
+        if (!t->bad[k] && var > 0) {
+            double here = sqrt(t->var[k] / t->n / var);
+            scatter += var;
+            reported += t->var[k] / t->n;
+            *ret_worst = fabs(log(here)) > fabs(log(*ret_worst)) ? here : *ret_worst;
+        }
+    }
+    return scatter > 0 ? sqrt(reported / scatter) : 0;
+}
+
+static void measure(int n_ways, int seeds, int dithers, double tolerance)
+{
+    static struct sums sums[N_WAYS];
+    static double first[N_WAYS][MAX_ROWS];
+    programs_run(top, "$B/ifusim --make-references refs --grating G395H");
+    for (int seed = 1; seed <= seeds; seed++) {
+        programs_run(top,
+                     "rm -rf rate cal && $B/ifusim --references refs --output rate "
+                     "--detector NRS1 --dithers %d --subarray 770,0,200,2048 "
+                     "--bad-pixels 0 --truth false --seed %d && $B/ifurun spec2 "
+                     "--references refs --output cal --stop-after photom "
+                     "rate/*_rate.fits",
+                     dithers, seed);
+        for (int w = 0; w < n_ways; w++) {
+            programs_run(top,
+                         "rm -rf cube && $B/ifurun spec3 --references refs --output "
+                         "cube --set outlier_detection.skip=true --set "
+                         "extract_1d.center_radec=150.116322,2.205786 --set "
+                         "cube_build.wavemin=3.284 --set cube_build.wavemax=3.310 %s "
+                         "cal/%s_cal.fits && mv cube/*_x1d.fits x1d.fits",
+                         ways[w].settings, ways[w].files);
+            add_spectrum(&sums[w], first[w]);
+        }
+    }
+    for (int w = 0; w < n_ways; w++) {
+        double worst, all = ratio(&sums[w], &worst);
+        printf(
+            "%-28s reported error %.3f of the scatter of %d realisations, %zu planes "
+            "(farthest plane %.2f)\n",
+            ways[w].name, all, seeds, sums[w].rows, worst);
+        fflush(stdout);
+    }
+    for (int w = 0; w < n_ways; w++) {
+        double worst, all = ratio(&sums[w], &worst);
+        ck_assert_msg(fabs(all - 1) <= tolerance,
+                      "%s: reported error %g of the scatter", ways[w].name, all);
+    }
+}
+
+/* Ten per cent is the target; four realisations of 40 planes, of which
+ * neighbours share pixels, know the scatter to some 12. */
+START_TEST(test_errors_of_spectra)
+{
+    const char *mode = getenv("IFUD_ERRORS");
+    if (mode && !strcmp(mode, "full")) {
+        measure(N_WAYS, MAX_SEEDS, 4, 0.1);
+    } else {
+        measure(2, 4, 2, 0.35);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("errors");
+    TCase *t = tcase_create("errors");
+    tcase_set_timeout(t, 7200);
+    tcase_add_checked_fixture(t, prepare, cleanup);
+    tcase_add_test(t, test_errors_of_spectra);
+    suite_add_tcase(s, t);
+    return support_run(s);
+}
