@@ -35,6 +35,10 @@
 #define REJECTING 24.0         /* outlier_detection: least differences, their ratios */
 #define DEPARTING 3.0          /* ... or of every exposure the pixels that depart */
 #define REASON 1.0             /* why it rejected a pixel */
+/* adaptive_trace_model: what it samples on the sky (a fifth more rows than pixels) or, of
+ * each row that it makes of a row, all planes, and its models. */
+#define SAMPLED_ON_SKY 75.0
+#define SAMPLED_ROW 70.0
 #define VOXEL 20.0
 #define TILE (6 * MB)
 /* Weights that cube_build keeps for the covariance: of an exposure with spaxels as fine as
@@ -152,6 +156,17 @@ static bool cleans_by_gp(const struct job_plan *plan)
     return method && !strcmp(method, "gp");
 }
 
+/* Bytes of a pixel for the samples of adaptive_trace_model. */
+static double samples(const struct job_plan *plan)
+{
+    const int i = running_step(plan, "adaptive_trace_model");
+    const struct params *p = i < 0 ? NULL : recipe_params(plan->settings, i);
+    return !p ? 0
+           : !strcmp(params_string(p, "sampling"), "sky")
+               ? SAMPLED_ON_SKY
+               : SAMPLED_ROW * params_real(p, "oversample");
+}
+
 /* Bytes of a pixel for the exposures that are taken off. */
 static double members(const struct job *job)
 {
@@ -212,6 +227,7 @@ int job_estimate(const struct job *job, const struct job_extent *extents,
         open += REASON;
         calibrate = open + fmax(REJECTING, DEPARTING * (double)job->n_inputs);
     }
+    open += samples(&plan);
     const double voxel = VOXEL + (!is_spec2 && job->n_inputs > 1 ? SHARED : 0);
     double most = x.pixels * calibrate;
     if (cube >= 0) {

@@ -26,6 +26,9 @@ struct tracer {
     bool on_sky, keep;
     struct trace_settings sky;
     struct trace_detector_settings detector;
+    /* Of all exposures so far: the largest figures. */
+    struct trace_sky_result most;
+    int most_slices; /* modelled on the detector */
 };
 
 static const struct trace_detector_settings defaults = {10, 1, 0.1, false};
@@ -78,6 +81,19 @@ static int write_detector(const struct tracer *t, int slices, struct header *h,
     return code ? code
                 : header_set_real(h, "TRCOVERS", t->detector.oversample,
                                   "rows per row of the detector", err);
+}
+
+/* The largest of two figures; NaN: unknown. */
+static double larger(double a, double b)
+{
+    return isnan(a) || b > a ? b : a;
+}
+
+static int describe(const void *user, struct header *h, struct err *err)
+{
+    const struct tracer *t = user;
+    return t->on_sky ? write_sky(&t->most, h, err)
+                     : write_detector(t, t->most_slices, h, err);
 }
 
 /* ---- planes that are wanted, too ---- */
@@ -133,7 +149,7 @@ static int keep_planes(const struct tracer *t, const struct exposure *e,
 
 /* ---- one exposure ---- */
 
-static int on_sky(const struct tracer *t, struct exposure *e, struct err *err)
+static int on_sky(struct tracer *t, struct exposure *e, struct err *err)
 {
     struct trace_sky_result r;
     struct trace_settings s = t->sky;
@@ -150,15 +166,20 @@ static int on_sky(const struct tracer *t, struct exposure *e, struct err *err)
                    "by %.1f %% with the phase of the pixels, now by %.2f %%",
                    e->meta.filename, r.slices, r.cells, 100 * r.before, 100 * r.after);
     }
+    t->most.slices = r.slices > t->most.slices ? r.slices : t->most.slices;
+    t->most.cells = r.cells > t->most.cells ? r.cells : t->most.cells;
+    t->most.before = larger(t->most.before, r.before);
+    t->most.after = larger(t->most.after, r.after);
     return code ? code : write_sky(&r, &e->primary, err);
 }
 
-static int on_detector(const struct tracer *t, struct exposure *e, struct err *err)
+static int on_detector(struct tracer *t, struct exposure *e, struct err *err)
 {
     struct trace_detector_planes planes = {0};
     int slices = 0;
     int code = trace_detector_apply(e, &t->detector, t->env.par, t->env.cancel,
                                     t->keep ? &planes : NULL, &slices, err);
+    t->most_slices = slices > t->most_slices ? slices : t->most_slices;
     if (!code) {
         stage_note(&t->env, "%s: %d slices modelled, %g rows per row", e->meta.filename,
                    slices, t->detector.oversample);
@@ -175,7 +196,7 @@ static int on_detector(const struct tracer *t, struct exposure *e, struct err *e
 
 static int correct(void *user, struct exposure *e, bool pixels, struct err *err)
 {
-    const struct tracer *t = user;
+    struct tracer *t = user;
     int code = pixels ? check(e, err) : 0;
     if (code || !pixels) {
         return code;
@@ -209,6 +230,7 @@ static int run(const struct stage_env *env, const struct params *params,
         return ERR_NOMEM;
     }
     t->env = *env;
+    t->most.before = t->most.after = NAN;
     t->on_sky = !strcmp(params_string(params, "sampling"), "sky");
     t->sky.window = (int)params_int(params, "window");
     t->sky.step = params_real(params, "knot_step");
@@ -224,8 +246,11 @@ static int run(const struct stage_env *env, const struct params *params,
                    env->recipe);
         t->keep = false;
     }
-    const struct corrector c = {
-        .correct = correct, .done = tracer_free, .user = t, .few_planes = true};
+    const struct corrector c = {.correct = correct,
+                                .done = tracer_free,
+                                .user = t,
+                                .few_planes = true,
+                                .describe = describe};
     return dataset_correct(data, &c, err);
 }
 

@@ -393,6 +393,7 @@ static int finish(struct making *m, const struct dataset *data, struct err *err)
     size_t filled = 0;
     int code = cube_finish(&m->sums, env->par, env->cancel, &filled, err);
     code = code ? code : add_common(data, g, c, err);
+    code = code ? code : dataset_describe(data, &c->primary, err);
     if (!code && m->sums.links) {
         code = cube_links_covariance(m->sums.links, g->nx, g->ny, g->scale, env->par,
                                      env->cancel, &c->covariance, err);

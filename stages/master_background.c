@@ -335,7 +335,10 @@ static int run(const struct stage_env *env, const struct params *params,
     if (!code) {
         stage_note(env, "%s, %.4f to %.4f um, is subtracted from %zu exposures", name,
                    low_of(m), high_of(m), dataset_n(data));
-        const struct corrector c = {correct, common_error, master_free, m, false};
+        const struct corrector c = {.correct = correct,
+                                    .common_error = common_error,
+                                    .done = master_free,
+                                    .user = m};
         code = dataset_correct(data, &c, err);
         m = NULL;
     }

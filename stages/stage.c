@@ -188,6 +188,17 @@ void dataset_correct_backgrounds(struct dataset *data, const struct corrector *c
     *mine = *c;
 }
 
+int dataset_describe(const struct dataset *data, struct header *primary,
+                     struct err *err)
+{
+    int code = 0;
+    for (size_t k = 0; k < data->n_correctors && !code; k++) {
+        const struct corrector *c = &data->correctors[k];
+        code = c->describe ? c->describe(c->user, primary, err) : 0;
+    }
+    return code;
+}
+
 void dataset_correctors_done(struct dataset *data)
 {
     dataset_correct_backgrounds(data, &(struct corrector){0});

@@ -49,6 +49,8 @@ struct corrector {
     void *user;
     bool few_planes; /* what a cube is made of is all that correct() looks at
                         (exposure_read_for_cube); false: every plane of the file */
+    /* Tell the header of a cube that is made of all exposures; NULL: nothing to tell. */
+    int (*describe)(const void *user, struct header *primary, struct err *err);
 };
 
 /* What a recipe works on. spec2: one exposure; spec3: several. Owned by the runner.
@@ -92,6 +94,9 @@ bool dataset_has_common_error(const struct dataset *data);
 void dataset_correct_backgrounds(struct dataset *data, const struct corrector *c);
 /* The common errors of all correctors in a plane, in quadrature; MJy/sr. */
 double dataset_common_error(const struct dataset *data, double um, double width_um);
+/* What the correctors have to tell of a cube made of all exposures. */
+int dataset_describe(const struct dataset *data, struct header *primary,
+                     struct err *err);
 void dataset_correctors_done(struct dataset *data);
 
 /* What a stage is given. Borrowed for the call. */

@@ -9,7 +9,8 @@
 #include "stages/trace_cells.h"
 #include "stages/trace_swing.h"
 
-#define LEAST_SEEN 0.25 /* of a cell's height must be good pixels */
+#define LEAST_SEEN 0.25 /* of a cell's height must be good pixels, or it is estimated */
+#define MISFIT 0.02     /* error of an estimate, of what the model says */
 #define WHOLE 0.98      /* of a cell's height must be pixels of the slice */
 
 struct sky_slice {
@@ -251,6 +252,10 @@ static void make_cell(struct column *c, int cell)
     if (o.whole < WHOLE) {
         return;
     }
+    const bool is_estimated = o.good < LEAST_SEEN && c->has_model;
+    if (is_estimated) { /* the model, and what its neighbours leave */
+        find_overlap(c, low - 1, high + 1, &o);
+    }
     const int row = t->cell_row[cell];
     const size_t at = (size_t)row * (size_t)out->nx + (size_t)c->x;
     put(c, row, low, high);
@@ -281,6 +286,7 @@ static void make_cell(struct column *c, int cell)
         return;
     }
     out->sci[at] = (float)(model + residual);
+    out->dq[at] |= is_estimated ? DQ_FLUX_ESTIMATED : 0;
     const float *planes[] = {e->var_poisson, e->var_rnoise, e->var_flat,
                              e->var_background};
     float *mine[] = {out->var_poisson, out->var_rnoise, out->var_flat,
@@ -291,10 +297,14 @@ static void make_cell(struct column *c, int cell)
         }
     }
     /* The model's share: what it moved, by the error of the column's scale. */
-    double share = c->has_model ? moved / t->f.scale[c->x] : 0;
-    share *= share;
-    out->err[at] = (float)sqrt(variance_of(c, &o, e->err, true) +
-                               (share > 0 ? share * t->f.scale_variance[c->x] : 0));
+    double more = 0;
+    if (c->has_model) {
+        const double share = moved / t->f.scale[c->x];
+        const double misfit = is_estimated ? MISFIT * moved : 0;
+        more = share * share * t->f.scale_variance[c->x] + misfit * misfit;
+    }
+    out->err[at] =
+        (float)sqrt(variance_of(c, &o, e->err, true) + (isfinite(more) ? more : 0));
 }
 
 /* What of a pixel lies outside the cells. False: nothing. A gap between cells is wider

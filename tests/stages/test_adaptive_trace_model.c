@@ -129,6 +129,53 @@ START_TEST(test_adaptive_trace_model_twice)
 }
 END_TEST
 
+/* spec3: exposures are opened after the stage, and the cube's header is told. */
+static int open_it(void *user, size_t i, bool pixels, struct exposure **ret,
+                   struct err *e)
+{
+    (void)i;
+    (void)pixels;
+    (void)e;
+    *ret = user;
+    return 0;
+}
+
+static void leave_it(void *user, size_t i, struct exposure *e)
+{
+    (void)user;
+    (void)i;
+    (void)e;
+}
+
+START_TEST(test_adaptive_trace_model_tells_cubes)
+{
+    const struct exposure_source source = {1, open_it, leave_it, trace.e};
+    const struct stage_env env = {.recipe = "spec3"};
+    struct dataset data = {.source = &source};
+    struct params *params = NULL;
+    struct exposure *e = NULL;
+    struct header h = {0};
+    double v = NAN;
+    const struct stage *s = &stage_adaptive_trace_model;
+    support_ok(params_new(s->params, s->n_params, &params, &err), &err);
+    support_ok(params_set(params, "sampling", "sky", &err), &err);
+    support_ok(params_set(params, "knot_step", "0.011", &err), &err);
+    support_ok(s->run(&env, params, &data, &err), &err);
+    ck_assert_ptr_null(trace.e->sampling);
+    support_ok(dataset_open(&data, 0, true, &e, &err), &err);
+    ck_assert_ptr_nonnull(trace.e->sampling);
+    support_ok(dataset_describe(&data, &h, &err), &err);
+    ck_assert(header_get_real(&h, "TRCSWING", &v));
+    ck_assert_double_gt(v, 0.1);
+    ck_assert(header_get_real(&h, "TRCREST", &v));
+    ck_assert_double_lt(v, 0.002);
+    dataset_close(&data, 0, e);
+    dataset_correctors_done(&data);
+    params_free(params);
+    header_done(&h);
+}
+END_TEST
+
 START_TEST(test_adaptive_trace_model_needs_wcs)
 {
     struct exposure *e = stage_kit_exposure();
@@ -150,6 +197,7 @@ int main(void)
     tcase_add_test(t, test_adaptive_trace_model_smooth);
     tcase_add_test(t, test_adaptive_trace_model_of_exposure);
     tcase_add_test(t, test_adaptive_trace_model_twice);
+    tcase_add_test(t, test_adaptive_trace_model_tells_cubes);
     tcase_add_test(t, test_adaptive_trace_model_needs_wcs);
     suite_add_tcase(s, t);
     return support_run(s);
