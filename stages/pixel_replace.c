@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/base/mem.h"
+#include "stages/adaptive_trace_model.h"
 #include "stages/stage.h"
 
 /*
@@ -15,31 +16,41 @@
  * Agreement: jwst 3.0.0 pixel_replace, pixel by pixel; off by default as there
  */
 
+enum algorithm { FIT_PROFILE, MINGRAD, TRACE_MODEL };
+
+static const char *const names[] = {"fit_profile", "mingrad", "trace_model"};
+
 struct filler {
-    bool profile; /* else mingrad */
+    enum algorithm algorithm;
     int n_adjacent;
     struct stage_env env;
 };
 
-static const char *name_of(const struct filler *f)
+static int fill(const struct filler *f, struct exposure *e, size_t *n, struct err *err)
 {
-    return f->profile ? "fit_profile" : "mingrad";
+    struct par *par = f->env.par;
+    int code = 0;
+    switch (f->algorithm) {
+    case FIT_PROFILE:
+        return pixel_replace_profile(e, f->n_adjacent, par, f->env.cancel, n, err);
+    case TRACE_MODEL:
+        code = e->trace_model ? 0 : adaptive_trace_model_of(&f->env, e, err);
+        return code ? code : pixel_replace_trace(e, par, f->env.cancel, n, err);
+    default:
+        return pixel_replace_mingrad(e, par, f->env.cancel, n, err);
+    }
 }
 
 static int correct(void *user, struct exposure *e, bool pixels, struct err *err)
 {
     const struct filler *f = user;
     size_t n = 0;
-    int code = 0;
-    if (!pixels) {
-        return 0;
+    int code = pixels ? fill(f, e, &n, err) : 0;
+    if (code || !pixels) {
+        return code;
     }
-    code = f->profile ? pixel_replace_profile(e, f->n_adjacent, f->env.par,
-                                              f->env.cancel, &n, err)
-                      : pixel_replace_mingrad(e, f->env.par, f->env.cancel, &n, err);
-    code = code ? code
-                : header_set_string(&e->primary, "PXALGO", name_of(f),
-                                    "Algorithm of pixel_replace", err);
+    code = header_set_string(&e->primary, "PXALGO", names[f->algorithm],
+                             "Algorithm of pixel_replace", err);
     return code ? code
                 : header_set_int(&e->primary, "PXNREPL", (long)n,
                                  "Pixels that pixel_replace has filled", err);
@@ -52,7 +63,9 @@ static int run(const struct stage_env *env, const struct params *params,
     if (!f) {
         return ERR_NOMEM;
     }
-    f->profile = !strcmp(params_string(params, "algorithm"), "fit_profile");
+    while (strcmp(params_string(params, "algorithm"), names[f->algorithm])) {
+        f->algorithm++; /* one of them: the table says so */
+    }
     f->n_adjacent = (int)params_int(params, "n_adjacent_cols");
     f->env = *env;
     const struct corrector c = {.correct = correct, .done = free, .user = f};
@@ -70,10 +83,11 @@ static int run(const struct stage_env *env, const struct params *params,
 static const char *const types[] = {NULL};
 
 static const struct param table[] = {
-    {"algorithm", PARAM_STRING, "mingrad", 0, 0, "fit_profile|mingrad", "",
+    {"algorithm", PARAM_STRING, "mingrad", 0, 0, "fit_profile|mingrad|trace_model", "",
      "mingrad: mean of the two neighbours that differ less; fit_profile: profile "
-     "across the "
-     "slice of the columns around",
+     "across "
+     "the slice of the columns around; trace_model: the model of compact sources, else "
+     "mingrad",
      false},
     {"n_adjacent_cols", PARAM_INT, "3", 1, 1000, NULL, "columns",
      "Columns on either side that fit_profile takes the profile from", false},

@@ -34,6 +34,13 @@ int pixel_replace_profile(struct exposure *e, int n_adjacent, struct par *par,
                           const atomic_bool *cancel, size_t *ret_replaced,
                           struct err *err);
 
+/*
+ * Pixels that are NaN where e->trace_model is not: the model; their errors from the row, linearly
+ * between the nearest pixels. What is left by mingrad. Needs e->trace_model.
+ */
+int pixel_replace_trace(struct exposure *e, struct par *par, const atomic_bool *cancel,
+                        size_t *ret_replaced, struct err *err);
+
 /* The minimum that Nelder and Mead's method finds of a function of one number, with the
  * steps, limits (xatol = fatol = 1e-4) and single precision that the peer gets from
  * scipy. Reference: Nelder & Mead 1965, Comp. J. 7, 308. */

@@ -3,7 +3,7 @@
 usage: bad_pixels.py RATES CAL IFURUN REFERENCES OUT [--full]
 
 RATES: the eight exposures; CAL: a calibrated exposure of the peer with its map of slices. fit_profile is
-compared in two slices (the peer takes 4 s for each), with --full in all.
+compared in two slices (the peer takes 4 s for each), with --full in all; trace_model with --full (the peer's model takes minutes).
 """
 import argparse
 import json
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 from jwst import datamodels
+from jwst.adaptive_trace_model.adaptive_trace_model_step import AdaptiveTraceModelStep
 from jwst.badpix_selfcal.badpix_selfcal_step import BadpixSelfcalStep
 from jwst.pixel_replace.pixel_replace import PixelReplacement
 
@@ -69,6 +70,10 @@ def replacement(algorithm, slices):
     if slices:
         model.regions = np.where(np.isin(model.regions, slices), model.regions, 0)
     begin = time.time()
+    if algorithm == "trace_model":
+        step = AdaptiveTraceModelStep()
+        step.oversample, step.skip = 1.0, False
+        model = step.process(model)
     PixelReplacement(model, algorithm, 3).replace()
     seconds = time.time() - begin
     hdus, mine = ours("spec3", "pixel_replace", algorithm, args.cal, "--set", f"pixel_replace.algorithm={algorithm}", "--set",
@@ -86,4 +91,6 @@ selfcal("two", rates[1:], flagfrac_upper=0.005)
 selfcal("alone", [], force_single=True, kernel_size=7)
 replacement("mingrad", None)
 replacement("fit_profile", None if args.full else [3, 20])
+if args.full:
+    replacement("trace_model", None)
 sys.exit(failed)

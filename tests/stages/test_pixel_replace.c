@@ -198,6 +198,36 @@ START_TEST(test_pixel_replace_threads_and_errors)
 }
 END_TEST
 
+START_TEST(test_pixel_replace_trace_model)
+{
+    struct exposure *e = make();
+    e->trace_model = malloc(sizeof(float) * KIT_NX * KIT_NY);
+    ck_assert_ptr_nonnull(e->trace_model);
+    for (int i = 0; i < KIT_NX * KIT_NY; i++) {
+        e->trace_model[i] = (float)NAN;
+    }
+    e->trace_model[at(20, 7)] = 42;
+    e->trace_model[at(21, 7)] = 43;
+    e->trace_model[at(25, 7)] = 44; /* a good pixel stays */
+    spoil(e, 20, 7, DQ_HOT);
+    spoil(e, 21, 7, 0);
+    spoil(e, 50, 17, 0); /* no model there: its neighbours */
+    replace(e, "algorithm=trace_model");
+    SAME(e->sci[at(20, 7)], 42);
+    SAME(e->sci[at(21, 7)], 43);
+    SAME(e->sci[at(25, 7)], truth(25, 7));
+    ck_assert_uint_eq(e->dq[at(20, 7)], DQ_HOT | DQ_FLUX_ESTIMATED);
+    /* a third and two thirds of the way between columns 19 and 22; single precision */
+    const float a = 0.1f * truth(19, 7), b = 0.1f * truth(22, 7);
+    NEAR(e->err[at(20, 7)], a + (b - a) / 3, 1e-6f * a);
+    NEAR(e->err[at(21, 7)], a + (b - a) * 2 / 3, 1e-6f * a);
+    NEAR(sqrtf(e->var_poisson[at(21, 7)]), a + (b - a) * 2 / 3, 1e-6f * a);
+    SAME(e->sci[at(50, 17)], (truth(50, 16) + truth(50, 18)) / 2);
+    ck_assert_uint_eq(e->dq[at(50, 17)], DQ_FLUX_ESTIMATED);
+    exposure_free(e);
+}
+END_TEST
+
 static double parabola(float x, const void *user)
 {
     const double *bottom = user;
@@ -228,6 +258,7 @@ int main(void)
     tcase_add_test(t, test_pixel_replace_profile_of_noise_is_not_scaled);
     tcase_add_test(t, test_pixel_replace_profile_leaves_what_it_cannot_know);
     tcase_add_test(t, test_pixel_replace_threads_and_errors);
+    tcase_add_test(t, test_pixel_replace_trace_model);
     tcase_add_test(t, test_pixel_replace_minimum_is_found);
     suite_add_tcase(s, t);
     return support_run(s);
