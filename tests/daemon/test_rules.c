@@ -143,7 +143,7 @@ START_TEST(test_rules_shipped_settings_are_valid)
                      set->value);
             ck_assert_msg(strstr(manual, row) != NULL, "no row %s", row);
         }
-        ck_assert_int_eq(job.n_settings > 0, k == 0);
+        ck_assert_uint_gt(job.n_settings, 0);
         job_done(&job);
         recipe_settings_free(s);
     }
