@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/base/nesting.h"
+
 enum kind { TEXT, WHOLE, TRUTH };
 
 static const struct member {
@@ -12,29 +14,6 @@ static const struct member {
     {"state", TEXT},   {"reason", TEXT}, {"path", TEXT},      {"all", TRUTH},
     {"after", WHOLE},  {"limit", WHOLE}, {"priority", WHOLE},
 };
-
-/* The parser recurses: how deep, is said by brackets outside of texts. */
-static bool is_shallow(const char *text, size_t n)
-{
-    int depth = 0;
-    bool quoted = false;
-    for (size_t i = 0; i < n; i++) {
-        if (quoted && text[i] == '\\') {
-            i++;
-        } else if (quoted) {
-            quoted = text[i] != '"';
-        } else if (text[i] == '"') {
-            quoted = true;
-        } else if (text[i] == '{' || text[i] == '[') {
-            if (++depth > REQUEST_MAX_DEPTH) {
-                return false;
-            }
-        } else if (text[i] == '}' || text[i] == ']') {
-            depth--;
-        }
-    }
-    return true;
-}
 
 /* Far beyond what makes sense, and far from an overflow. */
 #define MAX_NUMBER (INT64_C(1) << 50)
@@ -71,7 +50,7 @@ static int check_members(json_t *root, struct err *err)
 int request_parse(const char *text, size_t n, struct request *ret, struct err *err)
 {
     json_error_t where;
-    if (!is_shallow(text, n)) {
+    if (!nesting_within(text, n, REQUEST_MAX_DEPTH)) {
         return err_set(err, ERR_PARAM, "the request is nested deeper than %d",
                        REQUEST_MAX_DEPTH);
     }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/base/nesting.h"
 #include "common/base/path.h"
 
 const char *association_role_name(enum association_role role)
@@ -387,33 +388,10 @@ static void take_text(const json_t *root, const char *key, char *ret, size_t siz
     path_show(text ? text : "", ret, size);
 }
 
-/* The parser recurses: how deep, is said by brackets outside of texts. */
-static bool is_shallow(const char *text, size_t n)
-{
-    int depth = 0;
-    bool quoted = false;
-    for (size_t i = 0; i < n; i++) {
-        if (quoted && text[i] == '\\') {
-            i++;
-        } else if (quoted) {
-            quoted = text[i] != '"';
-        } else if (text[i] == '"') {
-            quoted = true;
-        } else if (text[i] == '{' || text[i] == '[') {
-            if (++depth > ASSOCIATION_MAX_DEPTH) {
-                return false;
-            }
-        } else {
-            depth -= text[i] == '}' || text[i] == ']';
-        }
-    }
-    return true;
-}
-
 static int load(struct reader *r, const char *text, size_t n, json_t **ret)
 {
     json_error_t where;
-    if (n > ASSOCIATION_MAX_BYTES || !is_shallow(text, n)) {
+    if (n > ASSOCIATION_MAX_BYTES || !nesting_within(text, n, ASSOCIATION_MAX_DEPTH)) {
         return wrong(r,
                      "is larger than %zu bytes, or nested deeper than %d; expected "
                      "is an association file",
