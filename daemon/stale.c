@@ -1,5 +1,6 @@
 #include "daemon/stale.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,11 @@ struct stale {
     bool readers;  /* the rest of it: jobs that read stale products */
     int64_t after; /* jobs up to this number have been looked at */
     size_t found;
-    /* of the piece that is on the thread */
     uv_work_t work;
+    /* The piece that is on the thread, which holds the lock meanwhile; the loop passes
+     * through it before and after, so that the handing over does not rest on libuv alone
+     * (the thread sanitizer does not look into it). */
+    pthread_mutex_t lock;
     struct references *references; /* borrowed */
     struct queue_job row;          /* id 0: none, only the references */
     struct job job;
@@ -38,6 +42,7 @@ int stale_open(struct service *s, struct err *err)
     s->stale->service = s;
     s->stale->references = s->references;
     s->stale->work.data = s->stale;
+    pthread_mutex_init(&s->stale->lock, NULL);
     stale_look_anew(s);
     return 0;
 }
@@ -56,6 +61,9 @@ bool stale_is_looking(const struct service *s)
 
 void stale_close(struct service *s)
 {
+    if (s->stale) {
+        pthread_mutex_destroy(&s->stale->lock);
+    }
     free(s->stale);
     s->stale = NULL;
 }
@@ -65,15 +73,21 @@ void stale_close(struct service *s)
 static void look(uv_work_t *work)
 {
     struct stale *t = work->data;
-    if (t->rescan && references_rescan(t->references, &t->err)) {
-        return;
-    }
-    if (t->row.id) {
+    pthread_mutex_lock(&t->lock);
+    int code = t->rescan ? references_rescan(t->references, &t->err) : 0;
+    if (!code && t->row.id) {
         job_stale_look(&t->job, t->references, &t->result, &t->err);
     }
+    pthread_mutex_unlock(&t->lock);
 }
 
 /* ---- on the loop ---- */
+
+static void pass_lock(struct stale *t)
+{
+    pthread_mutex_lock(&t->lock);
+    pthread_mutex_unlock(&t->lock);
+}
 
 /* What reads stale products is stale, too. */
 static int look_at_inputs(struct stale *t, struct err *err)
@@ -122,6 +136,7 @@ static void on_looked(uv_work_t *work, int status)
 {
     struct stale *t = work->data;
     struct service *s = t->service;
+    pass_lock(t);
     job_done(&t->job);
     if (s->closing || s->stopping || status) {
         t->busy = false;
@@ -143,6 +158,7 @@ static void hand_over(struct stale *t)
 {
     t->result = (struct job_stale){0};
     t->err = (struct err){0};
+    pass_lock(t);
     if (uv_queue_work(&t->service->loop, &t->work, look, on_looked)) {
         job_done(&t->job);
         t->busy = false;
