@@ -3,7 +3,7 @@
 
 usage: readers.py PRODUCT.fits...      (_cal, _s3d, _x1d or _c1d)
 
-Needs stdatamodels and specutils; jdaviz where it is installed. Each reader that is installed opens each product it is
+Needs stdatamodels, specutils and jdaviz. Each reader opens each product it is
 meant for; the cube's FITS keywords and its generalised WCS must agree. Exit 1 on failure.
 """
 import sys
@@ -104,8 +104,6 @@ def main(paths):
             try:
                 reader(path, kind)
                 print(f"{path}: opened by {name}")
-            except ModuleNotFoundError as absent:
-                print(f"{path}: {name} not tried: {absent}")
             except Exception as error:
                 print(f"{path}: {name}: {type(error).__name__}: {error}")
                 bad = 1
