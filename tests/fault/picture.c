@@ -200,7 +200,8 @@ char *picture_check_events(const char *disk, bool again)
         support_ok(queue_events(q, 0, jobs[i].name, ALL, &e, &m, &err), &err);
         for (size_t k = 0; k < m; k++) {
             const char *was = k ? e[k - 1].to : "new";
-            done += !strcmp(e[k].to, "done");
+            /* a remark on a job that is done (its spectrum's difference) is no move */
+            done += !strcmp(e[k].to, "done") && strcmp(e[k].from, "done") != 0;
             if (strcmp(e[k].from, *e[k].from || k ? was : "") != 0) {
                 add(&l, "%s: event %s -> %s comes after -> %s", jobs[i].name, e[k].from,
                     e[k].to, was);
