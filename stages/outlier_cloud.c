@@ -50,6 +50,46 @@ int outlier_cloud_room(struct outlier_cloud *c, size_t more, struct outlier_poin
     return 0;
 }
 
+#define MARGIN 0.3f     /* arcsec round the field */
+#define WIDEST 60.0f    /* arcsec: the field is 3 wide */
+#define MOST_CELLS 4096 /* along wavelength */
+#define FINEST_UM 1e-3  /* of a cell: one to four columns of a grating */
+#define LOWEST_UM 0.5   /* the spectrograph's */
+#define HIGHEST_UM 5.6
+
+int outlier_cover_init(struct outlier_cover *v, const double east[4],
+                       const double north[4], double low, double high, struct err *err)
+{
+    float to_east = -INFINITY, to_north = -INFINITY;
+    v->east = v->north = INFINITY;
+    for (int k = 0; k < 4; k++) {
+        v->east = fminf(v->east, (float)east[k] - MARGIN);
+        v->north = fminf(v->north, (float)north[k] - MARGIN);
+        to_east = fmaxf(to_east, (float)east[k] + MARGIN);
+        to_north = fmaxf(to_north, (float)north[k] + MARGIN);
+    }
+    const float wide = to_east - v->east, high_up = to_north - v->north;
+    if (!(wide > 0 && wide < WIDEST && high_up > 0 && high_up < WIDEST)) {
+        return err_set(
+            err, ERR_INPUT,
+            "the WCS spreads its slices over %g x %g arcsec; expected is the "
+            "field of the IFU, 3 x 3 arcsec",
+            (double)wide, (double)high_up);
+    }
+    if (!(low >= LOWEST_UM && high <= HIGHEST_UM && low < high)) {
+        low = LOWEST_UM; /* a WCS from a file does not say */
+        high = HIGHEST_UM;
+    }
+    v->um = (float)low;
+    v->um_cell = (float)fmax((high - low) / MOST_CELLS, FINEST_UM);
+    v->n_um = (int)ceil((high - low) / (double)v->um_cell) + 1;
+    v->n_east = (int)ceilf(wide / OUTLIER_COVER_ARCSEC);
+    v->n_north = (int)ceilf(high_up / OUTLIER_COVER_ARCSEC);
+    v->seen = mem_calloc((size_t)v->n_um * (size_t)v->n_east * (size_t)v->n_north,
+                         sizeof *v->seen, err);
+    return v->seen ? 0 : ERR_NOMEM;
+}
+
 bool outlier_cover_has(const struct outlier_cover *v, float east, float north, float um)
 {
     const float x = floorf((east - v->east) / OUTLIER_COVER_ARCSEC);

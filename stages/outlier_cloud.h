@@ -56,6 +56,16 @@ void outlier_cloud_done(struct outlier_cloud *c);
 int outlier_cloud_room(struct outlier_cloud *c, size_t more, struct outlier_point **ret,
                        struct err *err);
 
+/*
+ * Cells that hold the field of an exposure, with a margin; none has been seen.
+ * Given:    corners of its footprint (arcsec); wavelengths from low to high (um), NaN if not
+ *           known: those of the spectrograph
+ * Returned: v->seen, which outlier_cloud_done frees. ERR_INPUT if the corners are no field of
+ *           the IFU
+ */
+int outlier_cover_init(struct outlier_cover *v, const double east[4],
+                       const double north[4], double low, double high, struct err *err);
+
 /* Is there a pixel with a value? */
 bool outlier_cover_has(const struct outlier_cover *v, float east, float north,
                        float um);

@@ -9,12 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WITNESS 2.0f                /* sigma: what departs less bears no witness */
-#define MARGIN 0.3f                 /* arcsec round the field */
-enum { UM_CELLS = 4096, STEP = 8 }; /* most cells; columns */
-#define FINEST_UM 1e-3              /* of a cell: one to four columns of a grating */
-#define LOWEST_UM 0.5               /* the spectrograph's */
-#define HIGHEST_UM 5.6
+#define WITNESS 2.0f /* sigma: what departs less bears no witness */
+enum { STEP = 8 };   /* columns */
 #define DEGREE (M_PI / 180)
 
 /* Points of one row, until all rows are done. */
@@ -154,36 +150,19 @@ static int gather_row(size_t y, int thread, void *arg, struct err *err)
 }
 
 /* Cells that hold the field of an exposure. */
-static int cover_init(struct outlier_cover *v, const struct gather *g, struct err *err)
+static int cover_init(const struct gather *g, struct err *err)
 {
-    double corner[8], low, high;
-    float to_east = -INFINITY, to_north = -INFINITY;
-    v->nx = g->e->nx;
-    v->ny = g->e->ny;
-    v->east = v->north = INFINITY;
+    double corner[8], low, high, east[4], north[4];
     wcs_footprint(g->e->wcs, corner);
     wcs_spectral_region(g->e->wcs, &low, &high);
     for (int k = 0; k < 4; k++) {
-        const float east = (float)(3600 * remainder(corner[2 * k] - g->ra0, 360) *
-                                   cos(g->dec0 * DEGREE));
-        const float north = (float)(3600 * (corner[2 * k + 1] - g->dec0));
-        v->east = fminf(v->east, east - MARGIN);
-        v->north = fminf(v->north, north - MARGIN);
-        to_east = fmaxf(to_east, east + MARGIN);
-        to_north = fmaxf(to_north, north + MARGIN);
+        east[k] = 3600 * remainder(corner[2 * k] - g->ra0, 360) * cos(g->dec0 * DEGREE);
+        north[k] = 3600 * (corner[2 * k + 1] - g->dec0);
     }
-    if (!isfinite(low) || !isfinite(high)) { /* a WCS from a file does not say */
-        low = LOWEST_UM;
-        high = HIGHEST_UM;
-    }
-    v->um = (float)low;
-    v->um_cell = (float)fmax((high - low) / UM_CELLS, FINEST_UM);
-    v->n_um = (int)ceil((high - low) / (double)v->um_cell) + 1;
-    v->n_east = (int)ceilf((to_east - v->east) / OUTLIER_COVER_ARCSEC);
-    v->n_north = (int)ceilf((to_north - v->north) / OUTLIER_COVER_ARCSEC);
-    v->seen =
-        mem_calloc((size_t)v->n_um * (size_t)v->n_east * (size_t)v->n_north, 1, err);
-    return v->seen ? 0 : ERR_NOMEM;
+    g->cover->nx = g->e->nx;
+    g->cover->ny = g->e->ny;
+    int code = outlier_cover_init(g->cover, east, north, low, high, err);
+    return code ? err_prefix(err, "%s", g->e->meta.filename) : 0;
 }
 
 /* The rows' points behind those of other exposures. */
@@ -215,7 +194,7 @@ static int gather_one(const struct stage_env *env, struct gather *g,
         return err_set(err, ERR_INPUT, "%s has no WCS", g->e->meta.filename);
     }
     g->rows = mem_calloc(ny, sizeof *g->rows, err);
-    int code = g->rows ? cover_init(g->cover, g, err) : ERR_NOMEM;
+    int code = g->rows ? cover_init(g, err) : ERR_NOMEM;
     code = code ? code : par_for(env->par, ny, gather_row, g, env->cancel, err);
     code = code ? code : append(c, g, err);
     for (size_t y = 0; g->rows && y < ny; y++) {

@@ -224,6 +224,28 @@ START_TEST(test_cloud_limits)
 }
 END_TEST
 
+/* A WCS from a file may say anything. */
+START_TEST(test_cover_holds_a_field_of_the_ifu)
+{
+    const double north[4] = {-1.5, -1.5, 1.5, 1.5};
+    const double east[4] = {-1.5, 1.5, 1.5, -1.5}, wide[4] = {-1.5, 7e5, 1.5, 0};
+    const double none[4] = {NAN, NAN, NAN, NAN};
+    struct outlier_cover v;
+    struct err err = {0};
+    support_ok(outlier_cover_init(&v, east, north, 2.9, 5.3, &err), &err);
+    ck_assert_int_eq(v.n_east, 24); /* 3.6 / 0.15 */
+    ck_assert_int_eq(v.n_north, 24);
+    ck_assert(!outlier_cover_has(&v, 0, 0, 4));
+    free(v.seen);
+    support_ok(outlier_cover_init(&v, east, north, NAN, 1e30, &err), &err);
+    ck_assert_int_lt(v.n_um, 5000);
+    free(v.seen);
+    ck_assert_int_eq(outlier_cover_init(&v, wide, north, 2.9, 5.3, &err), ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.message, "3 x 3 arcsec"));
+    ck_assert_int_eq(outlier_cover_init(&v, none, north, 2.9, 5.3, &err), ERR_INPUT);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("outlier_cloud");
@@ -238,6 +260,7 @@ int main(void)
     tcase_add_test(t, test_cloud_follows_the_profile);
     tcase_add_test(t, test_cloud_adjacent);
     tcase_add_test(t, test_cloud_limits);
+    tcase_add_test(t, test_cover_holds_a_field_of_the_ifu);
     suite_add_tcase(s, t);
     return support_run(s);
 }
