@@ -185,8 +185,10 @@ START_TEST(test_cube_trace_sampled_once)
     for (size_t i = 0; i < a->n_bands; i++) {
         ck_assert_uint_eq(a->bands[i].n_blocks, b->bands[i].n_blocks);
         ck_assert_uint_eq(a->bands[i].n_values, b->bands[i].n_values);
-        ck_assert_mem_eq(a->bands[i].values, b->bands[i].values,
-                         a->bands[i].n_values * sizeof(double));
+        if (a->bands[i].n_values) { /* else there are none to look at */
+            ck_assert_mem_eq(a->bands[i].values, b->bands[i].values,
+                             a->bands[i].n_values * sizeof(double));
+        }
     }
     cube_trace_free(a);
     cube_trace_free(b);

@@ -259,8 +259,10 @@ START_TEST(test_expected_any_threads)
         for (size_t k = 0; k < 3 && one; k++) {
             const struct outlier_list *a = &one->lists[k], *b = &h->lists[k];
             ck_assert_uint_eq(a->n, b->n);
-            ck_assert_mem_eq(a->index, b->index, a->n * sizeof *a->index);
-            ck_assert_mem_eq(a->reason, b->reason, a->n);
+            if (a->n) { /* some have none */
+                ck_assert_mem_eq(a->index, b->index, a->n * sizeof *a->index);
+                ck_assert_mem_eq(a->reason, b->reason, a->n);
+            }
         }
         outlier_hits_free(one);
         one = h;
