@@ -43,6 +43,13 @@ static int sync_folder(const char *path, struct err *err)
     return code;
 }
 
+/* Does the file system refuse links for good? */
+static bool is_without_links(int number)
+{
+    return number == EPERM || number == EOPNOTSUPP || number == EMLINK ||
+           number == EXDEV;
+}
+
 /* A second name for one file; a manifest that is not there is none. */
 static int link_one(const char *from, const char *job, struct err *err)
 {
@@ -51,8 +58,13 @@ static int link_one(const char *from, const char *job, struct err *err)
     if (!code && !access(from, F_OK)) {
         code = path_make_folder(folder, 0755, err);
         if (!code && link(from, to) && errno != EEXIST && errno != ENOENT) {
-            code = err_set(err, ERR_IO, "cannot link %s to %s: %s", from, to,
-                           strerror(errno));
+            if (is_without_links(errno)) {
+                log_warning("%s of job %s will not be kept: %s", from, job,
+                            strerror(errno));
+            } else {
+                code = err_set(err, ERR_IO, "cannot link %s to %s: %s", from, to,
+                               strerror(errno));
+            }
         }
         code = code ? code : sync_folder(folder, err);
     }
@@ -109,13 +121,7 @@ int kept_link(struct queue *q, const struct queue_job *job, struct err *err)
     }
     code = link_version(&old, p, n, err);
     free(p);
-    if (code == ERR_IO) {
-        log_warning("what job %s has published will not be kept: %s", old.name,
-                    err->message);
-        *err = (struct err){0};
-        code = 0;
-    }
-    return code;
+    return code ? err_prefix(err, "keeping what job %s has published", old.name) : 0;
 }
 
 int kept_record(struct queue *q, const struct queue_job *job, struct err *err)

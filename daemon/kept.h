@@ -16,7 +16,8 @@
  */
 
 /* Before a job runs: give what lies under the names of its older versions a second name.
- * A file that is gone, or a file system without links (a line in the log), is no failure. */
+ * A file that is gone, or a file system without links (a line in the log), is no failure;
+ * ERR_IO is: the job waits and nothing is lost. */
 int kept_link(struct queue *q, const struct queue_job *job, struct err *err);
 
 /* It is done, and its products are recorded: those of older versions whose names it has

@@ -114,6 +114,22 @@ START_TEST(test_kept_survives_a_death)
 }
 END_TEST
 
+/* What fails for a while makes the job wait: the older version is not given up. */
+START_TEST(test_kept_waits_for_the_disk)
+{
+    struct queue_job first = run(kit_accept(q, "a", 1, 1.0), "one", 2.0);
+    struct queue_job second = kit_spec2(q, kit_accept(q, "a", 2, 3.0));
+    put("superseded", "in the way");
+    ck_assert_int_eq(kept_link(q, &second, &err), ERR_IO);
+    ck_assert_ptr_nonnull(strstr(err.message, "spec2-a-1"));
+    ck_assert_int_eq(unlink(support_path(products, "superseded")), 0);
+    err = (struct err){0};
+    run(second.exposure, "two", 4.0);
+    holds("superseded/spec2-a-1/a_cal.fits", "one");
+    ck_assert_str_eq(path_of(&first, 0), "superseded/spec2-a-1/a_cal.fits");
+}
+END_TEST
+
 START_TEST(test_kept_goes_with_its_job)
 {
     const struct queue_prune_rules rules = {.superseded_before = 100 * DAY};
@@ -153,6 +169,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_kept_stays_beside_the_next_version);
     tcase_add_test(t, test_kept_survives_a_death);
+    tcase_add_test(t, test_kept_waits_for_the_disk);
     tcase_add_test(t, test_kept_goes_with_its_job);
     tcase_add_test(t, test_kept_removes_nothing_else);
     suite_add_tcase(s, t);
