@@ -31,6 +31,16 @@ static char *place_of(const char *path, const char *job, struct err *err)
     return place;
 }
 
+char *kept_path(const char *path, const char *job, struct err *err)
+{
+    char *place = kept_is(path) ? NULL : place_of(path, job, err);
+    if (place && !access(place, F_OK)) {
+        return place;
+    }
+    free(place);
+    return mem_strdup(path, err);
+}
+
 static int sync_folder(const char *path, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -24,6 +24,10 @@ int kept_link(struct queue *q, const struct queue_job *job, struct err *err);
  * taken are found under their second name. In the same transaction. */
 int kept_record(struct queue *q, const struct queue_job *job, struct err *err);
 
+/* Where a product of a job is to be found once its newer version has run: under its second
+ * name if it has one, else `path`. The caller frees. */
+char *kept_path(const char *path, const char *job, struct err *err);
+
 /* Does the path lie in such a folder? */
 bool kept_is(const char *path);
 

@@ -8,6 +8,7 @@
 #include "common/base/mem.h"
 #include "common/base/path.h"
 #include "common/base/publish.h"
+#include "daemon/kept.h"
 #include "daemon/queue_stale.h"
 
 char *work_folder(const struct work_place *place, const struct queue_job *row,
@@ -225,6 +226,32 @@ int work_reuse(struct queue *q, const struct queue_job *row, struct job *job,
     return code;
 }
 
+/* The spectrum of the version before. An attempt that published and died before it was
+ * recorded has taken that one's name, so only the queue knows. */
+static int add_replaced(struct queue *q, const struct queue_job *row, struct job *job,
+                        struct err *err)
+{
+    struct queue_job old;
+    struct queue_product *p = NULL;
+    size_t n = 0;
+    int code = queue_older_version(q, row, &old, err);
+    if (!code && old.id) {
+        code = queue_products(q, old.id, &p, &n, err);
+    }
+    for (size_t i = 0; i < n && !code && !job->replaces; i++) {
+        if (!strcmp(p[i].suffix, "x1d")) {
+            job->replaces = kept_path(p[i].path, old.name, err);
+            code = job->replaces ? 0 : ERR_NOMEM;
+        }
+    }
+    if (!code && !job->replaces) {
+        job->replaces = mem_strdup(JOB_REPLACES_NONE, err);
+        code = job->replaces ? 0 : ERR_NOMEM;
+    }
+    free(p);
+    return code;
+}
+
 int work_prepare(struct queue *q, const struct spool *spool,
                  const struct config *config, const struct work_place *place,
                  const struct queue_job *row, struct job *ret, struct err *err)
@@ -236,6 +263,7 @@ int work_prepare(struct queue *q, const struct spool *spool,
     }
     code = params_bool(config->values, "reuse_products") ? work_reuse(q, row, &job, err)
                                                          : 0;
+    code = code ? code : add_replaced(q, row, &job, err);
     code = code ? code : path_make_folder(job.output_folder, 0755, err);
     code = code ? code : keep_manifest(place, row, &job, err);
     if (code) {

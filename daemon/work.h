@@ -33,7 +33,7 @@ int work_reuse(struct queue *q, const struct queue_job *row, struct job *job,
 
 /*
  * The same, with what was published before where the configuration says so
- * (reuse_products), and make its output folder and write its manifest.
+ * (reuse_products) and the spectrum that it replaces, and make its output folder and write its manifest.
  * Given:    row: its attempt is the one that is about to run.
  */
 int work_prepare(struct queue *q, const struct spool *spool,

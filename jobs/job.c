@@ -40,6 +40,7 @@ void job_done(struct job *job)
     free(job->reference_folder);
     free(job->crds_path);
     free(job->crds_context);
+    free(job->replaces);
     free(job->stop_after);
     free(job->output_folder);
     free(job->product_name);

@@ -13,6 +13,8 @@
  * Ownership: job_done frees what a struct job holds. Thread: one at a time per job.
  */
 
+#define JOB_REPLACES_NONE "-"
+
 struct job_input {
     char *path;
     char sha256[65]; /* "" if not known yet; job_pin fills it, job_run checks it */
@@ -46,7 +48,7 @@ struct job {
     size_t n_inputs;
     struct job_member *members;
     size_t n_members;
-    char *reference_folder; /* NULL: overrides only, or a CRDS context */
+    char *reference_folder;         /* NULL: overrides only, or a CRDS context */
     char *crds_path, *crds_context; /* a CRDS cache whose rules choose; NULL: none */
     struct job_reference *references;
     size_t n_references; /* 0: choose at run time */
@@ -58,6 +60,9 @@ struct job {
      * this run would make (job_resume.h). Does not stand in the published manifest. */
     struct job_input *reuse;
     size_t n_reuse;
+    /* The spectrum (_x1d) that the new one is compared with and shown beside; "-": none;
+     * NULL: what stands in its place. Does not stand in the published manifest. */
+    char *replaces;
     char *stop_after;    /* stage name or NULL */
     char *output_folder; /* products go here */
     char *product_name;  /* base name without suffix; NULL: spec2: that of the input,

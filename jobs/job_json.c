@@ -312,6 +312,7 @@ int job_parse(const char *json, struct job *ret, struct err *err)
     read_settings(&r, &job);
     read_save(&r, &job);
     read_files(&r, "reuse", "reuse[].", &job.reuse, &job.n_reuse);
+    job.replaces = take_text(&r, "replaces", false);
     job.stop_after = take_text(&r, "stop_after", false);
     job.output_folder = take_text(&r, "output_folder", true);
     job.product_name = take_text(&r, "product_name", false);
@@ -438,6 +439,9 @@ char *job_to_json(const struct job *job, struct err *err)
         job->date, "threads", job->threads, "attempt", job->attempt);
     if (root && job->n_reuse) {
         json_object_set_new(root, "reuse", list_files(job->reuse, job->n_reuse));
+    }
+    if (root && job->replaces) {
+        json_object_set_new(root, "replaces", json_string(job->replaces));
     }
     if (root && job->crds_path) {
         json_object_set_new(root, "crds_path", json_string(job->crds_path));

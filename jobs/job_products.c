@@ -14,6 +14,7 @@
 #include "jobs/job_context.h"
 #include "jobs/job_difference.h"
 #include "jobs/quicklook.h"
+#include "jobs/quicklook_difference.h"
 
 int job_set_status(const struct job_context *c, struct header *primary, struct err *err)
 {
@@ -98,7 +99,7 @@ static int write_manifest(struct job_context *c, struct err *err)
     return code;
 }
 
-enum kind { EXPOSURE, CUBE, SPECTRUM, PICTURE };
+enum kind { EXPOSURE, CUBE, SPECTRUM, PICTURE, DIFFERENCE };
 
 /* Write one file beside its place, to the disk. */
 static int write_named(struct job_context *c, enum kind kind, const void *what,
@@ -106,7 +107,7 @@ static int write_named(struct job_context *c, enum kind kind, const void *what,
 {
     size_t i = 0;
     char *name =
-        mem_printf(err, "%s_%s.%s", base, suffix, kind == PICTURE ? "png" : "fits");
+        mem_printf(err, "%s_%s.%s", base, suffix, kind >= PICTURE ? "png" : "fits");
     int code = name ? write_manifest(c, err) : ERR_NOMEM;
     if (!code) {
         code = publish_set_begin(&c->set, c->job->output_folder, name, c->job->attempt,
@@ -119,6 +120,8 @@ static int write_named(struct job_context *c, enum kind kind, const void *what,
         code = cube_write(what, path, name, &c->provenance, err);
     } else if (!code && kind == SPECTRUM) {
         code = spectrum_write(what, path, name, &c->provenance, err);
+    } else if (!code && kind == DIFFERENCE) {
+        code = quicklook_difference_write(what, path, err);
     } else if (!code) {
         code = quicklook_write(c->data.cube, c->data.spectrum, path, err);
     }
@@ -134,33 +137,77 @@ static int write_product(struct job_context *c, enum kind kind, const void *what
     return write_named(c, kind, what, c->base, suffix, err);
 }
 
-/* The spectrum that is about to be replaced, against the new one. */
+/* Of the spectrum that is about to be replaced: its path, or NULL. The caller frees. */
+static char *find_replaced(const struct job_context *c, struct err *err)
+{
+    for (size_t i = 0; i < c->set.n && c->data.spectrum; i++) {
+        const char *path = c->set.parts[i].final_path;
+        if (path_has_suffix(path, "_x1d.fits")) {
+            path = c->job->replaces ? c->job->replaces : path;
+            return access(path, F_OK) ? NULL : mem_strdup(path, err);
+        }
+    }
+    return NULL;
+}
+
+/* The job that made a spectrum, from the manifest beside it; false: none is there. */
+static bool read_maker(const struct job_context *c, const char *x1d, struct job *ret)
+{
+    struct err none = {0};
+    if (!path_has_suffix(x1d, "_x1d.fits")) {
+        return false;
+    }
+    const size_t base = strlen(x1d) - strlen("_x1d.fits");
+    char *path = mem_printf(&none, "%.*s_%s_manifest.json", (int)base, x1d,
+                            c->plan.recipe->name);
+    bool found = path && !job_read(path, ret, &none);
+    free(path);
+    return found;
+}
+
+static int write_difference(struct job_context *c, const struct spectrum *old,
+                            const char *old_path, struct err *err)
+{
+    struct job maker = {0};
+    const struct spectrum *new = c->data.spectrum;
+    struct quicklook_difference p = {
+        .was = {.spectrum = old, .name = "version before", .date = ""},
+        .is = {new, c->job->id, c->job->date, c->job->n_inputs},
+        .file = c->base,
+        .numbers = c->result->difference};
+    header_get_string(&old->primary, "DATE", &p.was.date);
+    if (read_maker(c, old_path, &maker)) {
+        p.was = (struct quicklook_version){old, maker.id, maker.date, maker.n_inputs};
+    }
+    int code = write_product(c, DIFFERENCE, &p, "difference", err);
+    job_done(&maker);
+    return code;
+}
+
+/* The version before against the new one: in numbers and as a picture. */
 static int compare_spectra(struct job_context *c, struct err *err)
 {
     struct spectrum *old = NULL;
     struct err none = {0};
+    char line[400], *path = find_replaced(c, err);
     int code = 0;
-    for (size_t i = 0; i < c->set.n && c->data.spectrum && !old && !code; i++) {
-        const char *path = c->set.parts[i].final_path;
-        char line[400];
-        if (!path_has_suffix(path, "_x1d.fits") || access(path, F_OK) ||
-            spectrum_read(path, &old, &none)) {
-            continue; /* none, or none that can be read */
-        }
+    if (path && !spectrum_read(path, &old, &none)) { /* else: none that can be read */
         code = job_difference(old, c->data.spectrum, &c->result->difference, err);
+        code = code ? code : write_difference(c, old, path, err);
         job_difference_text(&c->result->difference, line, sizeof line);
         if (!code && c->events && c->events->note) {
             c->events->note(c->events->user, 0, "difference", line);
         }
     }
     spectrum_free(old);
+    free(path);
     return code;
 }
 
 int job_publish(struct job_context *c, struct err *err)
 {
-    int code = c->set.n ? job_write_list(c, err) : 0;
-    code = code ? code : compare_spectra(c, err);
+    int code = compare_spectra(c, err);
+    code = code || !c->set.n ? code : job_write_list(c, err);
     return code ? code : publish_set_commit(&c->set, err);
 }
 

@@ -148,6 +148,7 @@ static int begin(struct job_context *c, struct err *err)
     int code = 0;
     told.attempt = 1; /* the products are the same, however often it was tried ... */
     told.n_reuse = 0; /* ... and whatever was there already */
+    told.replaces = NULL;
     c->manifest = job_to_json(&told, err);
     if (!c->manifest) {
         return ERR_NOMEM;

@@ -1,22 +1,20 @@
 #include "jobs/quicklook.h"
 
 #include <cairo.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "common/base/mem.h"
 #include "common/data/cube_collapse.h"
 #include "common/data/dq.h"
 #include "common/math/robust.h"
+#include "jobs/quicklook_curve.h"
 #include "jobs/quicklook_plot.h"
 #include "jobs/quicklook_range.h"
 
 static const struct rgb ink = {0.13, 0.13, 0.15}, faint = {0.42, 0.44, 0.48};
-static const struct rgb line = {0.06, 0.29, 0.49}, band = {0.35, 0.60, 0.82};
+static const struct rgb line = {0.06, 0.29, 0.49};
 static const struct rgb empty = {0.90, 0.90, 0.91}, paper = {1.0, 1.0, 1.0};
 
 /* Of several sources, as they come. */
@@ -289,107 +287,6 @@ static void draw_image(cairo_t *cr, const struct cube *c, const struct spectrum 
 
 /* ---- the spectrum ---- */
 
-struct curve {
-    size_t n;
-    const double *x;
-    double *y, *error; /* NaN where there is nothing to show */
-};
-
-/* Wavelengths without a value, as a veil over the panel. */
-static void veil(cairo_t *cr, const struct panel *p, const struct curve *q)
-{
-    plot_colour(cr, empty, 0.8);
-    for (size_t i = 0; i < q->n;) {
-        size_t end = i;
-        while (end < q->n && !isfinite(q->y[end])) {
-            end++;
-        }
-        if (end - i > 2) {
-            double x0 = panel_x(p, i ? q->x[i - 1] : p->x0);
-            double x1 = panel_x(p, end < q->n ? q->x[end] : p->x1);
-            cairo_rectangle(cr, x0, p->top, x1 - x0, p->height);
-            cairo_fill(cr);
-            if (x1 - x0 > 110.0) {
-                plot_colour(cr, faint, 1.0);
-                plot_text(cr, 0.5 * (x0 + x1), p->top + 0.5 * p->height + 5.0, 14.0,
-                          false, TEXT_CENTER, false, "no data");
-                plot_colour(cr, empty, 0.8);
-            }
-        }
-        i = end > i ? end : i + 1;
-    }
-}
-
-static double held(double y, const struct panel *p) /* keep paths near the panel */
-{
-    double span = p->y1 - p->y0;
-    return y < p->y0 - span ? p->y0 - span : y > p->y1 + span ? p->y1 + span : y;
-}
-
-/* One run without gaps: first..end-1. */
-static void draw_run(cairo_t *cr, const struct panel *p, const struct curve *q,
-                     struct rgb colour, size_t first, size_t end)
-{
-    if (q->error) {
-        cairo_new_path(cr);
-        for (size_t i = first; i < end; i++) {
-            double e = isfinite(q->error[i]) ? q->error[i] : 0.0;
-            cairo_line_to(cr, panel_x(p, q->x[i]), panel_y(p, held(q->y[i] + e, p)));
-        }
-        for (size_t i = end; i-- > first;) {
-            double e = isfinite(q->error[i]) ? q->error[i] : 0.0;
-            cairo_line_to(cr, panel_x(p, q->x[i]), panel_y(p, held(q->y[i] - e, p)));
-        }
-        cairo_close_path(cr);
-        plot_colour(cr, band, 0.45);
-        cairo_fill(cr);
-    }
-    cairo_new_path(cr);
-    for (size_t i = first; i < end; i++) {
-        cairo_line_to(cr, panel_x(p, q->x[i]), panel_y(p, held(q->y[i], p)));
-    }
-    plot_colour(cr, colour, 1.0);
-    cairo_set_line_width(cr, 1.15);
-    cairo_stroke(cr);
-}
-
-static void draw_curve(cairo_t *cr, const struct panel *p, const struct curve *q,
-                       struct rgb colour)
-{
-    cairo_save(cr);
-    cairo_rectangle(cr, p->left, p->top, p->width, p->height);
-    cairo_clip(cr);
-    cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
-    for (size_t i = 0; i < q->n; i++) {
-        size_t end = i;
-        while (end < q->n && isfinite(q->y[end])) {
-            end++;
-        }
-        if (end > i) {
-            draw_run(cr, p, q, colour, i, end);
-        }
-        i = end;
-    }
-    cairo_restore(cr);
-}
-
-/* A unit in which the numbers are neither long nor tiny. */
-static const char *flux_unit(double high, double *ret_factor)
-{
-    static const struct {
-        double from, factor;
-        const char *name;
-    } units[] = {{1.0, 1.0, "Jy"}, {1e-3, 1e3, "mJy"}, {1e-6, 1e6, "µJy"}};
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (high >= units[i].from) {
-            *ret_factor = units[i].factor;
-            return units[i].name;
-        }
-    }
-    *ret_factor = 1e9;
-    return "nJy";
-}
-
 /* Values to show: NaN where flagged, in the unit of the axis. */
 static void fill_values(const struct spectrum *s, const double *y, double factor,
                         struct curve *q)
@@ -434,7 +331,7 @@ static int draw_spectrum(cairo_t *cr, const struct spectrum *s, struct curve *q,
         return code;
     }
     if (!extended) {
-        unit = flux_unit(fmax(fabs(low), fabs(high)), &factor);
+        unit = curve_flux_unit(fmax(fabs(low), fabs(high)), &factor);
     }
     fill_curve(s, y, e, factor, q); /* what the veil follows */
     struct panel p = {790.0,
@@ -450,16 +347,16 @@ static int draw_spectrum(cairo_t *cr, const struct spectrum *s, struct curve *q,
         p.x1 += 0.5;
     }
     char text[160];
-    veil(cr, &p, q);
+    curve_veil(cr, &p, q);
     plot_grid(cr, &p, 8, 7);
     for (const struct spectrum *t = s->next; t; t = t->next) {
         struct curve other = {t->n < q->n ? t->n : q->n, t->wavelength, q->y, NULL};
         number++;
         fill_values(t, extended ? t->surf_bright : t->flux, factor, &other);
-        draw_curve(cr, &p, &other, colour_of(number - 1));
+        curve_draw(cr, &p, &other, colour_of(number - 1), 1.15);
     }
     fill_curve(s, y, e, factor, q);
-    draw_curve(cr, &p, q, line);
+    curve_draw(cr, &p, q, line, 1.15);
     plot_frame(cr, &p, 8, 7, false);
     plot_colour(cr, ink, 1.0);
     snprintf(text, sizeof text, "%s (%s)",
@@ -490,9 +387,9 @@ static int draw_spectrum(cairo_t *cr, const struct spectrum *s, struct curve *q,
     }
     struct curve ratio = *q;
     ratio.error = NULL;
-    veil(cr, &b, q);
+    curve_veil(cr, &b, q);
     plot_grid(cr, &b, 8, 6);
-    draw_curve(cr, &b, &ratio, line);
+    curve_draw(cr, &b, &ratio, line, 1.15);
     plot_frame(cr, &b, 8, 6, true);
     plot_colour(cr, ink, 1.0);
     plot_text(cr, b.left - 62.0, b.top + 0.5 * b.height, 16.0, false, TEXT_CENTER, true,
@@ -567,39 +464,6 @@ static int draw(cairo_t *cr, const struct cube *c, const struct spectrum *s,
     return code;
 }
 
-static cairo_status_t write_bytes(void *fd, const unsigned char *data, unsigned int n)
-{
-    while (n > 0) {
-        ssize_t m = write(*(const int *)fd, data, n);
-        if (m < 0 && errno != EINTR) {
-            return CAIRO_STATUS_WRITE_ERROR;
-        }
-        data += m > 0 ? m : 0;
-        n -= m > 0 ? (unsigned int)m : 0;
-    }
-    return CAIRO_STATUS_SUCCESS;
-}
-
-static int save(cairo_surface_t *surface, const char *path, struct err *err)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
-    }
-    errno = 0;
-    cairo_status_t status =
-        cairo_surface_write_to_png_stream(surface, write_bytes, &fd);
-    int why = errno;
-    bool closed = close(fd) == 0;
-    if (status == CAIRO_STATUS_SUCCESS && closed) {
-        return 0;
-    }
-    why = why ? why : errno;
-    remove(path);
-    return err_set(err, status == CAIRO_STATUS_NO_MEMORY ? ERR_NOMEM : ERR_IO, "%s: %s",
-                   path, why ? strerror(why) : cairo_status_to_string(status));
-}
-
 int quicklook_write(const struct cube *c, const struct spectrum *s, const char *path,
                     struct err *err)
 {
@@ -613,7 +477,7 @@ int quicklook_write(const struct cube *c, const struct spectrum *s, const char *
     }
     cairo_destroy(cr);
     if (!code) {
-        code = save(surface, path, err);
+        code = plot_save(surface, path, err);
     }
     cairo_surface_destroy(surface);
     return code;

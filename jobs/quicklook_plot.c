@@ -1,7 +1,11 @@
 #include "jobs/quicklook_plot.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 static const struct rgb ink = {0.13, 0.13, 0.15};
 
@@ -221,4 +225,37 @@ struct rgb plot_map(double t)
                     map[i].g + f * (map[i + 1].g - map[i].g),
                     map[i].b + f * (map[i + 1].b - map[i].b)};
     return c;
+}
+
+static cairo_status_t write_bytes(void *fd, const unsigned char *data, unsigned int n)
+{
+    while (n > 0) {
+        ssize_t m = write(*(const int *)fd, data, n);
+        if (m < 0 && errno != EINTR) {
+            return CAIRO_STATUS_WRITE_ERROR;
+        }
+        data += m > 0 ? m : 0;
+        n -= m > 0 ? (unsigned int)m : 0;
+    }
+    return CAIRO_STATUS_SUCCESS;
+}
+
+int plot_save(cairo_surface_t *surface, const char *path, struct err *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    errno = 0;
+    cairo_status_t status =
+        cairo_surface_write_to_png_stream(surface, write_bytes, &fd);
+    int why = errno;
+    bool closed = close(fd) == 0;
+    if (status == CAIRO_STATUS_SUCCESS && closed) {
+        return 0;
+    }
+    why = why ? why : errno;
+    remove(path);
+    return err_set(err, status == CAIRO_STATUS_NO_MEMORY ? ERR_NOMEM : ERR_IO, "%s: %s",
+                   path, why ? strerror(why) : cairo_status_to_string(status));
 }

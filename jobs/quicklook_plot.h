@@ -4,6 +4,7 @@
 #include <cairo.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include "common/base/err.h"
 
 /*
  * Axes, text and colours for the quicklook. Thread: that of the cairo_t.
@@ -57,5 +58,8 @@ void plot_frame(cairo_t *cr, const struct panel *p, int most_x, int most_y,
 
 /* A perceptually uniform colour for t in 0..1 (dark blue over green to yellow). */
 struct rgb plot_map(double t);
+
+/* The picture as a PNG file, replaced if it is there. ERR_IO, ERR_NOMEM: no file is left. */
+int plot_save(cairo_surface_t *surface, const char *path, struct err *err);
 
 #endif

@@ -108,6 +108,13 @@ START_TEST(test_kept_survives_a_death)
     struct queue_job second = kit_spec2(q, kit_accept(q, "a", 2, 3.0));
     support_ok(kept_link(q, &second, &err), &err);
     put("a_cal.fits", "two");
+    /* by its row the older version lies where the next one is now */
+    char *place = kept_path(support_path(products, "a_cal.fits"), first.name, &err);
+    ck_assert_str_eq(place, support_path(products, "superseded/spec2-a-1/a_cal.fits"));
+    free(place);
+    place = kept_path(support_path(products, "b_cal.fits"), first.name, &err);
+    ck_assert_str_eq(place, support_path(products, "b_cal.fits"));
+    free(place);
     run(second.exposure, "two again", 4.0);
     holds("superseded/spec2-a-1/a_cal.fits", "one");
     ck_assert_str_eq(path_of(&first, 0), "superseded/spec2-a-1/a_cal.fits");

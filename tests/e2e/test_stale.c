@@ -160,6 +160,22 @@ static json_t *show(const char *job)
     return ctl("show", job);
 }
 
+/* Does `ifuctl show` name a product whose path ends so, and is it there? */
+static bool has_product(const json_t *job, const char *end)
+{
+    size_t i;
+    const json_t *p;
+    json_array_foreach(json_object_get(job, "products"), i, p)
+    {
+        const char *path = json_string_value(json_object_get(p, "path"));
+        const size_t n = strlen(path), m = strlen(end);
+        if (n > m && !strcmp(path + n - m, end)) {
+            return access(path, F_OK) == 0;
+        }
+    }
+    return false;
+}
+
 static bool log_says(const char *part)
 {
     char *log = support_read_file(d.log, NULL);
@@ -256,6 +272,11 @@ START_TEST(test_stale_only_what_changed_runs_again)
     const json_t *change = json_object_get(o, "difference");
     ck_assert_int_ge(json_integer_value(json_object_get(change, "compared")), 1);
     ck_assert(json_is_number(json_object_get(change, "largest_sigma")));
+    ck_assert(has_product(o, "/" NAME "_difference.png"));
+    json_decref(o);
+    /* the picture before it went with its version */
+    o = show(SPEC2 "-2");
+    ck_assert(has_product(o, "/superseded/" SPEC2 "-2/" NAME "_difference.png"));
     json_decref(o);
     need_log("stage difference: ");
     /* the exposures that the spec3 reads are the same bytes: it has nothing to do */
@@ -286,7 +307,8 @@ START_TEST(test_stale_a_group_in_processes_of_their_own)
     need_log("job spec3-" GROUP "-2 stage reuse: assign_wcs to cube_build");
     o = show("spec3-" GROUP "-2");
     ck_assert(json_is_object(json_object_get(o, "difference")));
-    ck_assert_uint_eq(json_array_size(json_object_get(o, "products")), 3);
+    ck_assert_uint_eq(json_array_size(json_object_get(o, "products")), 4);
+    ck_assert(has_product(o, "/" GROUP "_difference.png"));
     json_decref(o);
     o = ctl_reduce(GROUP); /* there is nothing left to do */
     ck_assert_uint_eq(json_array_size(json_object_get(o, "queued")), 0);

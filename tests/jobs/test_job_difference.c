@@ -1,6 +1,7 @@
 #include <check.h>
 #include <math.h>
 #include <string.h>
+#include "common/data/dq.h"
 #include "jobs/job_difference.h"
 #include "tests/support.h"
 
@@ -69,6 +70,21 @@ START_TEST(test_job_difference_on_another_grid)
 }
 END_TEST
 
+/* Where the aperture misses the cube the flux is 0 and flagged: no change of the source. */
+START_TEST(test_job_difference_leaves_out_what_is_flagged)
+{
+    struct spectrum *was = make(20, 3, 0.01), *is = make(20, 3, 0.01);
+    is->flux[3] = 0;
+    is->dq[3] = DQ_DO_NOT_USE;
+    was->flux[7] = 0;
+    was->dq[7] = DQ_DO_NOT_USE | DQ_SATURATED;
+    is->dq[9] = DQ_SATURATED;
+    struct job_difference d = compare(was, is);
+    ck_assert_uint_eq(d.compared, 18);
+    ck_assert_double_eq(d.largest_sigma, 0);
+}
+END_TEST
+
 START_TEST(test_job_difference_of_nothing)
 {
     char text[200];
@@ -84,6 +100,13 @@ START_TEST(test_job_difference_of_nothing)
     ck_assert(isnan(d.median_percent));
     job_difference_text(&d, text, sizeof text);
     ck_assert_str_eq(text, "20 rows compared: at most +58 sigma at 3.1900 um");
+    d.largest_sigma = 1249.6;
+    d.median_percent = -0.06543;
+    d.largest_percent = 4.08e9;
+    d.largest_percent_um = 3;
+    job_difference_text(&d, text, sizeof text);
+    ck_assert_str_eq(text, "20 rows compared: at most +1250 sigma at 3.1900 um; flux "
+                           "-0.0654 % in the median, at most +4.08e+09 % at 3.0000 um");
 }
 END_TEST
 
@@ -94,6 +117,7 @@ int main(void)
     tcase_add_test(t, test_job_difference_of_the_same);
     tcase_add_test(t, test_job_difference_says_how_much_and_where);
     tcase_add_test(t, test_job_difference_on_another_grid);
+    tcase_add_test(t, test_job_difference_leaves_out_what_is_flagged);
     tcase_add_test(t, test_job_difference_of_nothing);
     suite_add_tcase(s, t);
     return support_run(s);
