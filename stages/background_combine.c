@@ -5,12 +5,12 @@
 #include "common/data/dq.h"
 #include "common/math/interp.h"
 #include "stages/background_spectrum.h"
+#include "stages/combine_wavelengths.h"
 
 /* One of the spectra that are combined. Borrows the columns. */
 struct input {
     const struct spectrum *s;
     const double *value, *error;
-    double low, high; /* half a row beyond the first and last wavelength */
     double weight;
 };
 
@@ -60,10 +60,6 @@ static size_t take(const struct stage_env *env, struct spectrum *const *spectra,
                        rows ? "its wavelengths are not monotonic" : "no row is good");
             continue;
         }
-        const double *w = s->wavelength, *end = w + s->n - 1;
-        const double a = w[0] - 0.5 * (w[1] - w[0]), b = *end + 0.5 * (*end - end[-1]);
-        in.low = fmin(a, b);
-        in.high = fmax(a, b);
         if (!(in.weight > 0)) {
             stage_warn(env, "%s has no EFFEXPTM: it counts as 1 s", s->filename);
             in.weight = 1;
@@ -71,130 +67,6 @@ static size_t take(const struct stage_env *env, struct spectrum *const *spectra,
         ret[used++] = in;
     }
     return used;
-}
-
-/* ---- wavelengths of the result ---- */
-
-static int by_value(const void *a, const void *b)
-{
-    const double p = *(const double *)a, q = *(const double *)b;
-    return (p > q) - (p < q);
-}
-
-static double mean_of(const double *v, size_t n)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        sum += v[i];
-    }
-    return sum / (double)n;
-}
-
-static double deviation_of(const double *v, size_t n)
-{
-    const double mean = mean_of(v, n);
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        sum += (v[i] - mean) * (v[i] - mean);
-    }
-    return sqrt(sum / (double)n);
-}
-
-/* All wavelengths of the inputs in order, and how many inputs cover each. */
-struct pool {
-    size_t n;
-    double *um, *sigma, *mean, *out; /* out: 0 where there is no output wavelength */
-    size_t *covered;
-};
-
-static int fill_pool(const struct input *in, size_t n, struct pool *p, struct err *err)
-{
-    for (size_t k = 0; k < n; k++) {
-        p->n += in[k].s->n;
-    }
-    p->um = mem_alloc(p->n, sizeof *p->um, err);
-    p->sigma = mem_alloc(p->n, sizeof *p->sigma, err);
-    p->mean = mem_alloc(p->n, sizeof *p->mean, err);
-    p->out = mem_calloc(p->n, sizeof *p->out, err);
-    p->covered = mem_calloc(p->n, sizeof *p->covered, err);
-    if (!p->um || !p->sigma || !p->mean || !p->out || !p->covered) {
-        return ERR_NOMEM;
-    }
-    for (size_t k = 0, at = 0; k < n; at += in[k++].s->n) {
-        memcpy(p->um + at, in[k].s->wavelength, in[k].s->n * sizeof *p->um);
-    }
-    qsort(p->um, p->n, sizeof *p->um, by_value);
-    for (size_t i = 0; i < p->n; i++) {
-        for (size_t k = 0; k < n; k++) {
-            p->covered[i] += p->um[i] >= in[k].low && p->um[i] < in[k].high;
-        }
-        p->covered[i] += p->covered[i] == 0; /* its own, but for rounding */
-    }
-    return 0;
-}
-
-static void pool_done(struct pool *p)
-{
-    free(p->um);
-    free(p->sigma);
-    free(p->mean);
-    free(p->out);
-    free(p->covered);
-}
-
-/* Scatter of as many wavelengths round i as inputs cover it: small in a clump. */
-static void scatter(struct pool *p)
-{
-    for (size_t i = 0; i < p->n; i++) {
-        const size_t m = p->covered[i], end = i + m / 2 + 1;
-        p->sigma[i] = 9999;
-        if (m == 1) {
-            p->sigma[i] = 0;
-            p->out[i] = p->um[i];
-        } else if (end >= m && end <= p->n) {
-            p->sigma[i] = deviation_of(p->um + end - m, m);
-            p->mean[i] = mean_of(p->um + end - m, m);
-            p->out[i] = p->sigma[i] == 0 ? p->mean[i] : 0;
-        }
-    }
-}
-
-/* A clump is where the scatter is less than 0.8 of the neighbours'. */
-static void find_clumps(struct pool *p)
-{
-    for (size_t i = 0; i < p->n && p->n > 1; i++) {
-        const double left = p->sigma[i ? i - 1 : 1];
-        const double right = p->sigma[i + 1 < p->n ? i + 1 : i - 1];
-        if (p->sigma[i] > 0 && p->sigma[i] < 0.8 * (left + right) / 2) {
-            p->out[i] = p->mean[i];
-        }
-    }
-}
-
-/* Where there are no clumps: means of as many as inputs cover them. */
-static void fill_gaps(struct pool *p)
-{
-    size_t step;
-    for (size_t i = 0; i < p->n; i += step) {
-        step = p->covered[i];
-        const size_t middle = i + step / 2;
-        if (middle >= p->n) {
-            continue;
-        }
-        step = p->covered[middle];
-        if (i + step >= p->n) {
-            continue;
-        }
-        const size_t from = i ? i - 1 : 0;
-        const size_t to = i + step + 1 < p->n - 1 ? i + step + 1 : p->n - 1;
-        double largest = 0;
-        for (size_t j = from; j < to; j++) {
-            largest = fmax(largest, p->out[j]);
-        }
-        if (largest <= 0) {
-            p->out[i] = mean_of(p->um + i, step);
-        }
-    }
 }
 
 /* ---- values of the result ---- */
@@ -276,53 +148,51 @@ static int combine_values(const struct input *in, size_t n, struct spectrum *s,
     return code;
 }
 
-/* From the wavelengths in the pool to rows. */
-static int rows_of(struct pool *p, struct spectrum **ret, struct err *err)
+/* Rows without values, at the wavelengths that the inputs make together. */
+static int make_rows(const struct input *in, size_t n, struct spectrum **ret,
+                     struct err *err)
 {
-    size_t n = 0, kept = 0;
-    qsort(p->out, p->n, sizeof *p->out, by_value);
-    for (size_t i = 0; i < p->n; i++) {
-        n += p->out[i] > 0;
+    double *um = NULL;
+    size_t n_um = 0;
+    struct spectrum *s = NULL;
+    struct wavelength_list *lists = mem_calloc(n, sizeof *lists, err);
+    int code = lists ? 0 : ERR_NOMEM;
+    for (size_t k = 0; k < n && !code; k++) {
+        lists[k] = (struct wavelength_list){in[k].s->wavelength, in[k].s->n};
     }
-    struct spectrum *s = spectrum_new(n, err);
-    if (!s) {
-        return ERR_NOMEM;
+    code = code ? code : combine_wavelengths(lists, n, &um, &n_um, err);
+    if (!code && n_um < 2) {
+        code =
+            err_set(err, ERR_NODATA, "background spectra: no wavelengths to combine");
     }
-    for (size_t i = p->n - n; i < p->n; i++) {
-        if (!kept || p->out[i] > s->wavelength[kept - 1]) {
-            s->wavelength[kept++] = p->out[i];
-        }
+    if (!code) {
+        s = spectrum_new(n_um, err);
+        code = s ? 0 : ERR_NOMEM;
     }
-    s->n = kept;
-    *ret = s;
-    return kept > 1 ? 0
-                    : err_set(err, ERR_NODATA,
-                              "background spectra: no wavelengths to combine");
+    if (!code) {
+        memcpy(s->wavelength, um, n_um * sizeof *um);
+        *ret = s;
+    }
+    free(lists);
+    free(um);
+    return code;
 }
 
 int background_spectrum_combine(const struct stage_env *env,
                                 struct spectrum *const *spectra, size_t n,
                                 struct spectrum **ret, struct err *err)
 {
-    struct pool pool = {0};
     struct spectrum *s = NULL;
     struct input *in = mem_calloc(n, sizeof *in, err);
     if (!in) {
         return ERR_NOMEM;
     }
     const size_t used = take(env, spectra, n, in);
-    int code = used ? fill_pool(in, used, &pool, err)
+    int code = used ? make_rows(in, used, &s, err)
                     : err_set(err, ERR_NODATA,
                               "none of %zu background spectra can be used (first: %s)",
                               n, spectra[0]->filename);
-    if (!code) {
-        scatter(&pool);
-        find_clumps(&pool);
-        fill_gaps(&pool);
-        code = rows_of(&pool, &s, err);
-    }
     code = code ? code : combine_values(in, used, s, err);
-    pool_done(&pool);
     free(in);
     if (code) {
         spectrum_free(s);

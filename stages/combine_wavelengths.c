@@ -98,6 +98,24 @@ static void fill_gaps(const double *um, const size_t *count, size_t n, double *o
     }
 }
 
+/* Those that are not NaN, ascending, each once. Returns how many. */
+static size_t sort_distinct(double *out, size_t n)
+{
+    size_t finite = 0, kept = 0;
+    for (size_t k = 0; k < n; k++) {
+        if (isfinite(out[k])) {
+            out[finite++] = out[k];
+        }
+    }
+    qsort(out, finite, sizeof *out, ascending);
+    for (size_t k = 0; k < finite; k++) {
+        if (!kept || out[k] > out[kept - 1]) {
+            out[kept++] = out[k];
+        }
+    }
+    return kept;
+}
+
 int combine_wavelengths(const struct wavelength_list *lists, size_t n, double **ret,
                         size_t *ret_n, struct err *err)
 {
@@ -120,12 +138,7 @@ int combine_wavelengths(const struct wavelength_list *lists, size_t n, double **
         count_covering(lists, n, um, all, count);
         find_clumps(um, count, all, spread, out);
         fill_gaps(um, count, all, out);
-        for (size_t k = 0; k < all; k++) {
-            if (isfinite(out[k])) {
-                out[kept++] = out[k];
-            }
-        }
-        qsort(out, kept, sizeof *out, ascending);
+        kept = sort_distinct(out, all);
     }
     free(um);
     free(spread);
