@@ -21,6 +21,19 @@ static void print_head(FILE *out, const json_t *s)
     fprintf(out, "   %s UTC\n", now);
 }
 
+/* No job needs anyone; files that were refused may. */
+static void print_well(FILE *out, long rejected)
+{
+    if (rejected) {
+        fprintf(out,
+                "ALL WELL   but for %ld file%s rejected in the last 24 hours (below, "
+                "with the reason)\n",
+                rejected, ctl_plural(rejected));
+    } else {
+        fprintf(out, "ALL WELL   nothing needs you\n");
+    }
+}
+
 static void print_verdict(FILE *out, const json_t *s)
 {
     const json_t *jobs = json_object_get(s, "jobs"),
@@ -58,7 +71,7 @@ static void print_verdict(FILE *out, const json_t *s)
                 "type)\n",
                 held, ctl_plural(held), bad);
     } else if (!is_down && !json_array_size(blocked) && !*ctl_text(config, "error")) {
-        fprintf(out, "ALL WELL   nothing needs you\n");
+        print_well(out, ctl_whole(s, "rejected_lately"));
     }
     fputc('\n', out);
 }

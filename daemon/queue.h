@@ -388,6 +388,9 @@ int queue_events(struct queue *q, int64_t after, const char *job, size_t limit,
 /* The last rejected files, newest first. */
 int queue_rejections(struct queue *q, size_t limit, struct queue_event **ret,
                      size_t *ret_n, struct err *err);
+/* How many of the last `limit` of them were rejected at `since` (unix seconds) or later. */
+int queue_rejected_since(struct queue *q, double since, size_t limit, size_t *ret_n,
+                         struct err *err);
 
 /* ---- care ---- */
 

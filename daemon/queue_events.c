@@ -81,6 +81,23 @@ int queue_rejections(struct queue *q, size_t limit, struct queue_event **ret,
                            ret_n, err);
 }
 
+int queue_rejected_since(struct queue *q, double since, size_t limit, size_t *ret_n,
+                         struct err *err)
+{
+    sqlite3_stmt *st;
+    int64_t n = 0;
+    int code = sql_prepare(q, &st, err,
+                           "SELECT count(*) FROM (SELECT at FROM event WHERE"
+                           " to_state = 'rejected' ORDER BY id DESC LIMIT ?)"
+                           " WHERE at >= ?",
+                           "id", (int64_t)limit, since);
+    code = code ? code : sql_one(q, st, &n, err);
+    if (!code) {
+        *ret_n = (size_t)n;
+    }
+    return code;
+}
+
 /* ---- sums ---- */
 
 static void count(struct queue_counts *c, const char *what, long n)

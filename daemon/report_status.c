@@ -11,6 +11,7 @@
 #define SHOWN_GROUPS 20
 #define SHOWN_PROGRAMS 20
 #define COUNTED 1000
+#define LATELY (24 * 3600.0) /* s: a file that was rejected since then is news */
 
 static void put_running(json_t *o, const struct report *r)
 {
@@ -143,7 +144,9 @@ static void put_rejections(json_t *o, const struct report *r)
 {
     json_t *list = json_array();
     struct queue_event *events;
-    size_t n;
+    size_t n, lately = 0;
+    queue_rejected_since(r->queue, service_now() - LATELY, COUNTED, &lately, NULL);
+    report_put(o, "rejected_lately", json_integer((json_int_t)lately));
     if (!queue_rejections(r->queue, 5, &events, &n, NULL)) {
         for (size_t i = 0; i < n; i++) {
             json_array_append_new(list, report_event(&events[i]));

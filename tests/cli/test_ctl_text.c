@@ -81,7 +81,12 @@ START_TEST(test_ctl_text_status_begins_with_the_verdict)
     char *text =
         print(ctl_print_status,
               "{\"state\": \"running\", \"jobs\": {\"done\": 5}, \"blocked\": []}");
-    has(text, "ALL WELL");
+    has(text, "ALL WELL   nothing needs you\n");
+    free(text);
+    text = print(ctl_print_status, "{\"state\": \"running\", \"rejected_lately\": 2,"
+                                   " \"blocked\": []}");
+    has(text, "ALL WELL   but for 2 files rejected in the last 24 hours");
+    ck_assert_ptr_null(strstr(text, "nothing needs you"));
     free(text);
     text = print(ctl_print_status, "{\"state\": \"draining\", \"blocked\": ["
                                    " {\"what\": \"dispatch\", \"why\": \"drained\"},"

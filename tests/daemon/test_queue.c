@@ -292,6 +292,16 @@ START_TEST(test_queue_counts_files)
     ck_assert_int_eq(c.duplicates, 2);
     ck_assert_int_eq(c.superseded, 1);
     ck_assert_int_eq(c.accepted, 0);
+    ok(queue_note_file(q, 0, &file, "rejected", "x.fits: junk", 3.0, &err));
+    size_t n = 0;
+    ok(queue_rejected_since(q, 0.0, 10, &n, &err));
+    ck_assert_uint_eq(n, 2);
+    ok(queue_rejected_since(q, 3.0, 10, &n, &err));
+    ck_assert_uint_eq(n, 1);
+    ok(queue_rejected_since(q, 3.5, 10, &n, &err));
+    ck_assert_uint_eq(n, 0);
+    ok(queue_rejected_since(q, 0.0, 1, &n, &err)); /* a bounded number of rows */
+    ck_assert_uint_eq(n, 1);
 }
 END_TEST
 

@@ -121,6 +121,7 @@ START_TEST(test_daemon_bad_inputs_are_kept_with_their_reason)
     drop_rate(3); /* and it goes on */
     daemon_child_until(&d, "exposures.accepted", 1);
     ck_assert_int_eq(daemon_child_number(&d, "exposures.rejected"), 4);
+    ck_assert_int_eq(daemon_child_number(&d, "rejected_lately"), 4);
     daemon_child_stop(&d);
 }
 END_TEST
