@@ -263,8 +263,10 @@ int job_write_opened(struct job_context *c, const char *suffix, struct err *err)
 
 int job_write_cube(struct job_context *c, const char *suffix, struct err *err)
 {
-    int code = job_set_status(c, &c->data.cube->primary, err);
-    return code ? code : write_product(c, CUBE, c->data.cube, suffix, err);
+    struct cube *cube = c->data.cube;
+    int code = job_set_status(c, &cube->primary, err);
+    snprintf(cube->filename, sizeof cube->filename, "%s_%s.fits", c->base, suffix);
+    return code ? code : write_product(c, CUBE, cube, suffix, err);
 }
 
 int job_write_spectrum(struct job_context *c, const char *suffix, struct err *err)
@@ -272,8 +274,6 @@ int job_write_spectrum(struct job_context *c, const char *suffix, struct err *er
     int code = job_set_status(c, &c->data.spectrum->primary, err);
     code = code ? code : write_product(c, SPECTRUM, c->data.spectrum, suffix, err);
     if (!code && c->data.cube) { /* the picture shows both, under the cube's name */
-        snprintf(c->data.cube->filename, sizeof c->data.cube->filename, "%s_s3d.fits",
-                 c->base);
         code = write_product(c, PICTURE, NULL, "quicklook", err);
     }
     return code;

@@ -346,6 +346,21 @@ START_TEST(test_ifurun_data_that_cannot_be_used)
 }
 END_TEST
 
+/* What is wrong with a cube names the product, though no file has been read. */
+START_TEST(test_ifurun_cube_in_memory_has_a_name)
+{
+    int code = shell("$B/ifurun spec2 --references refs --output bad --set "
+                     "flat_field.skip=true --set cube_build.scalew=0.05 --set "
+                     "extract_1d.center_radec=10,10 %s",
+                     rate);
+    ck_assert_int_eq(code, 2);
+    ck_assert_msg(strstr(err_text, ": jw01234001001_02101_00001_nrs1_s3d.fits: "
+                                   "extract_1d.center_radec: RA 10.000000 Dec "
+                                   "10.000000 is off the cube") != NULL,
+                  "%s", err_text);
+}
+END_TEST
+
 START_TEST(test_ifurun_missing_and_equal_references)
 {
     worked(
@@ -413,6 +428,7 @@ int main(void)
     tcase_add_test(t, test_ifurun_rate_without_sci);
     tcase_add_test(t, test_ifurun_slice_without_wavelengths);
     tcase_add_test(t, test_ifurun_data_that_cannot_be_used);
+    tcase_add_test(t, test_ifurun_cube_in_memory_has_a_name);
     tcase_add_test(t, test_ifurun_missing_and_equal_references);
     tcase_add_test(t, test_ifurun_asdf_with_an_unknown_tag);
     tcase_add_test(t, test_ifurun_one_bad_file_does_not_stop_the_next);
