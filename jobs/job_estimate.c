@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "jobs/job_plan.h"
+#include "stages/cube_choice.h"
 #include "stages/cube_geometry.h"
 
 #define MB 1e6
@@ -64,16 +65,17 @@ static const struct grid widest = {"", "", 0.97, 1.89, 2.35e-4}; /* most planes 
 /* Of all inputs. */
 struct extent {
     double pixels; /* of the largest exposure */
+    size_t n;      /* exposures that go into the cube */
     double u[2],
         v[2]; /* least and largest, arcsec west and north of the first pointing */
     double ra0, dec0; /* of the first pointing, degrees */
     const struct grid *grid;
 };
 
-static void look(const struct job_extent *e, double grid_pa, bool is_first,
-                 struct extent *x)
+/* One that goes into the cube. */
+static void look(const struct job_extent *e, double grid_pa, struct extent *x)
 {
-    if (is_first) {
+    if (!x->n++) {
         x->ra0 = e->ra;
         x->dec0 = e->dec;
         for (size_t k = 0; k < sizeof grids / sizeof *grids; k++) {
@@ -88,7 +90,6 @@ static void look(const struct job_extent *e, double grid_pa, bool is_first,
     double west = -remainder(e->ra - x->ra0, 360) * 3600 * cos(e->dec * DEGREE);
     double north = (e->dec - x->dec0) * 3600;
     double u = west * cos(pa) + north * sin(pa), v = north * cos(pa) - west * sin(pa);
-    x->pixels = fmax(x->pixels, e->pixels);
     x->u[0] = fmin(x->u[0], u - half);
     x->u[1] = fmax(x->u[1], u + half);
     x->v[0] = fmin(x->v[0], v - half);
@@ -104,6 +105,9 @@ static double edge(const double range[2], double centre, int asked, double scale
 
 static double voxels(const struct cube_request *rq, const struct extent *x)
 {
+    if (!x->n) {
+        return 0;
+    }
     double scale = rq->scale > 0 ? rq->scale : SPAXEL;
     double step = rq->step > 0 ? rq->step : x->grid->step;
     double wave_min = isnan(rq->wave_min) ? x->grid->wave_min : rq->wave_min;
@@ -195,6 +199,7 @@ int job_estimate(const struct job *job, const struct job_extent *extents,
                  struct job_memory *ret, struct err *err)
 {
     struct job_plan plan = {0};
+    struct cube_choice choice = {0, 0};
     struct cube_request rq = {.ra_center = NAN, .dec_center = NAN, .pa = NAN};
     struct extent x = {
         .u = {INFINITY, -INFINITY}, .v = {INFINITY, -INFINITY}, .grid = &widest};
@@ -205,6 +210,11 @@ int job_estimate(const struct job *job, const struct job_extent *extents,
     const int cube = running_step(&plan, "cube_build");
     if (cube >= 0) {
         cube_request_read(recipe_params(plan.settings, cube), &rq);
+        code = cube_choice_read(recipe_params(plan.settings, cube), &choice, err);
+    }
+    if (code) {
+        job_plan_done(&plan);
+        return code;
     }
     if (cube >= 0 && job->n_inputs &&
         !strcmp(params_string(recipe_params(plan.settings, cube), "coord_system"),
@@ -212,7 +222,10 @@ int job_estimate(const struct job *job, const struct job_extent *extents,
         rq.pa = extents[0].pa;
     }
     for (size_t i = 0; i < job->n_inputs; i++) {
-        look(&extents[i], isnan(rq.pa) ? 0 : rq.pa, i == 0, &x);
+        x.pixels = fmax(x.pixels, extents[i].pixels);
+        if (cube_choice_takes(&choice, extents[i].grating, extents[i].filter)) {
+            look(&extents[i], isnan(rq.pa) ? 0 : rq.pa, &x);
+        }
     }
     const bool is_spec2 = !strcmp(plan.recipe->name, "spec2");
     double calibrate =

@@ -173,7 +173,7 @@ static int pin_spectra(struct job *job, struct references *refs, struct err *err
 int job_pin(struct job *job, struct references *refs, struct err *err)
 {
     struct job_plan plan = {0};
-    struct exposure *first = NULL;
+    struct job_group group = {0};
     size_t room = 0;
     int code = job_plan_make(job, &plan, err);
     if (code) {
@@ -206,8 +206,8 @@ int job_pin(struct job *job, struct references *refs, struct err *err)
     for (size_t i = 0; i < job->n_inputs && !code && !spectra; i++) {
         struct exposure *e = NULL;
         code = exposure_read_headers(job->inputs[i].path, &e, err);
-        if (!code && first) {
-            code = job_check_group(&plan, &first->meta, &e->meta, err);
+        if (!code) {
+            code = job_group_add(&group, &plan, &e->meta, err);
         }
         if (!code) {
             code = make_absolute(&job->inputs[i].path, err);
@@ -219,21 +219,17 @@ int job_pin(struct job *job, struct references *refs, struct err *err)
         if (!code) {
             code = pin_exposure(job, &plan, &room, refs, e, false, err);
         }
-        if (first || code) {
-            exposure_free(e);
-        } else {
-            first = e;
-        }
+        exposure_free(e);
     }
+    code = code || spectra ? code : job_group_check(&group, &plan, err);
     for (size_t i = 0; i < job->n_members && !code; i++) {
         code = pin_member(job, &job->members[i], &plan, &room, refs, err);
         code = code ? err_prefix(err, "%s", job->members[i].role) : 0;
     }
     if (!code && !job->product_name && !strcmp(job->recipe, "spec3")) {
-        job->product_name = job_group_base(&first->meta, err);
+        job->product_name = job_group_base(&group.first, err);
         code = job->product_name ? 0 : ERR_NOMEM;
     }
-    exposure_free(first);
     job_plan_done(&plan);
     return code;
 }

@@ -8,6 +8,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/path.h"
+#include "stages/cube_choice.h"
 
 char *job_input_base(const char *path, struct err *err)
 {
@@ -309,28 +310,57 @@ int job_plan_check_pins(const struct job_plan *plan, struct references *refs,
     return code;
 }
 
-static bool joins_dispersers(const struct job_plan *plan)
+/* ---- what goes into the cube ------------------------------------------------------- */
+
+static const struct params *cube_params(const struct job_plan *plan)
 {
     struct err none = {0};
     int i;
-    return !recipe_step_find(plan->recipe, "cube_build", &i, &none) &&
-           !strcmp(params_string(recipe_params(plan->settings, i), "output_type"),
-                   "multi");
+    return recipe_step_find(plan->recipe, "cube_build", &i, &none)
+               ? NULL
+               : recipe_params(plan->settings, i);
 }
 
-int job_check_group(const struct job_plan *plan, const struct exposure_meta *first,
-                    const struct exposure_meta *other, struct err *err)
+static bool same_band(const struct exposure_meta *a, const struct exposure_meta *b)
 {
-    if (joins_dispersers(plan)) {
-        return 0;
-    }
-    if (strcmp(first->grating, other->grating) ||
-        strcmp(first->filter, other->filter)) {
-        return err_set(err, ERR_INPUT,
+    return !strcmp(a->grating, b->grating) && !strcmp(a->filter, b->filter);
+}
+
+int job_group_add(struct job_group *g, const struct job_plan *plan,
+                  const struct exposure_meta *meta, struct err *err)
+{
+    const struct params *params = cube_params(plan);
+    struct cube_choice choice = {0, 0};
+    int code = params ? cube_choice_read(params, &choice, err) : 0;
+    const bool takes = !code && cube_choice_takes(&choice, meta->grating, meta->filter);
+    if (takes && g->n_taken && !same_band(&g->first, meta) &&
+        !(params && !strcmp(params_string(params, "output_type"), "multi"))) {
+        code = err_set(err, ERR_INPUT,
                        "spec3 takes one disperser and filter at a time, unless "
-                       "cube_build.output_type is multi: %s has %s/%s, %s has %s/%s",
-                       first->filename, first->filter, first->grating, other->filename,
-                       other->filter, other->grating);
+                       "cube_build.output_type is multi or cube_build.grating and "
+                       "filter choose: %s has %s/%s, %s has %s/%s",
+                       g->first.filename, g->first.filter, g->first.grating,
+                       meta->filename, meta->filter, meta->grating);
     }
+    if (code) {
+        return code;
+    }
+    if (g->n == 0 || (takes && g->n_taken == 0)) {
+        g->first = *meta;
+    }
+    g->n++;
+    g->n_taken += takes;
     return 0;
+}
+
+int job_group_check(const struct job_group *g, const struct job_plan *plan,
+                    struct err *err)
+{
+    struct err none = {0};
+    int i;
+    return g->n_taken || recipe_step_find(plan->recipe, "cube_build", &i, &none) ||
+                   !job_plan_runs(plan, i)
+               ? 0
+               : cube_choice_nothing(recipe_params(plan->settings, i), g->n, &g->first,
+                                     err);
 }

@@ -64,9 +64,20 @@ int job_plan_check_pins(const struct job_plan *plan, struct references *refs,
                         const struct exposure_meta *meta, bool is_member,
                         bool uses_on_open, struct err *err);
 
-/* Inputs of spec3 belong together: one disperser and filter, unless cube_build.output_type
- * is multi. */
-int job_check_group(const struct job_plan *plan, const struct exposure_meta *first,
-                    const struct exposure_meta *other, struct err *err);
+/* The inputs of a job, seen one after another. */
+struct job_group {
+    size_t n, n_taken;          /* inputs; those that cube_build takes */
+    struct exposure_meta first; /* of the first that it takes, else of the first */
+};
+
+/*
+ * One more input. Those that go into the cube (cube_build.grating and filter) belong
+ * together: one disperser and filter, unless cube_build.output_type is multi.
+ */
+int job_group_add(struct job_group *group, const struct job_plan *plan,
+                  const struct exposure_meta *meta, struct err *err);
+/* All inputs are seen: do any go into the cube, if there is to be one? */
+int job_group_check(const struct job_group *group, const struct job_plan *plan,
+                    struct err *err);
 
 #endif

@@ -13,7 +13,7 @@
 struct job_source {
     struct exposure_source interface;
     struct job_context *context;
-    struct exposure_meta first;
+    struct job_group group;
     struct wcs **wcs;  /* n; NULL until an exposure is first opened */
     uint8_t **regions; /* n; slice maps of files that have none */
 };
@@ -177,11 +177,8 @@ int job_source_new(struct job_context *c, struct job_source **ret, struct err *e
     for (size_t i = 0; i < c->job->n_inputs && !code; i++) {
         struct exposure *e = NULL;
         code = exposure_read_headers(c->job->inputs[i].path, &e, err);
-        if (!code && i == 0) {
-            s->first = e->meta;
-        }
         if (!code) {
-            code = job_check_group(&c->plan, &s->first, &e->meta, err);
+            code = job_group_add(&s->group, &c->plan, &e->meta, err);
         }
         if (!code && strcmp(e->meta.bunit, "MJy/sr")) {
             code = err_set(err, ERR_INPUT,
@@ -197,6 +194,7 @@ int job_source_new(struct job_context *c, struct job_source **ret, struct err *e
         }
         exposure_free(e);
     }
+    code = code ? code : job_group_check(&s->group, &c->plan, err);
     if (code) {
         job_source_free(s);
         return code;
@@ -228,5 +226,5 @@ const struct exposure_source *job_source_interface(const struct job_source *s)
 
 const struct exposure_meta *job_source_first(const struct job_source *s)
 {
-    return &s->first;
+    return &s->group.first;
 }

@@ -46,6 +46,14 @@ static const struct param table[] = {
      "or "
      "along and across the slices on the sky, or (of one exposure) on the slicer",
      false},
+    {"grating", PARAM_STRING, "all", 0, 0, NULL, "",
+     "dispersers that go into the cube: all, or a list of g140m, g140h, g235m, g235h, "
+     "g395m, g395h, prism (the peer takes one, together with a filter)",
+     false},
+    {"filter", PARAM_STRING, "all", 0, 0, NULL, "",
+     "filters that go into the cube: all, or a list of f070lp, f100lp, f170lp, f290lp, "
+     "clear, opaque (the peer takes one, together with a grating)",
+     false},
     {"output_type", PARAM_STRING, "band", 0, 0, "band|grating|multi", "",
      "what goes into one cube: one disperser and filter (band, grating), or all that "
      "are "
@@ -146,10 +154,10 @@ static int set_slicer(struct making *m, struct dataset *data,
                        "exposure, and %zu are given (first: %s)",
                        m->survey.n, m->survey.meta.filename);
     }
-    int code = dataset_open(data, 0, false, &e, err);
+    int code = dataset_open(data, m->survey.at[0], false, &e, err);
     if (!code) {
         code = cube_internal_grid(e->wcs, request, row, &m->grid, &m->internal, err);
-        dataset_close(data, 0, e);
+        dataset_close(data, m->survey.at[0], e);
     }
     return code;
 }
@@ -173,11 +181,17 @@ static int set_grid(struct making *m, struct dataset *data, struct err *err)
             request.pa);
     }
     m->slicer = is_one_of(params, "coord_system", "internal_cal");
-    const struct cube_survey_request wanted = {
-        ifu || !isnan(request.pa), ifu,
-        !m->slicer && is_one_of(params, "output_type", "multi"),
-        params_string(params, "offset_file")};
-    int code = cube_survey_make(m->env, data, &wanted, &m->survey, err);
+    struct cube_survey_request wanted = {{0, 0},
+                                         ifu || !isnan(request.pa),
+                                         ifu,
+                                         !m->slicer &&
+                                             is_one_of(params, "output_type", "multi"),
+                                         params_string(params, "offset_file")};
+    int code = cube_choice_read(params, &wanted.choice, err);
+    code = code ? code : cube_survey_make(m->env, data, &wanted, &m->survey, err);
+    if (!code && m->survey.n == 0) {
+        code = cube_choice_nothing(params, dataset_n(data), &m->survey.meta, err);
+    }
     code =
         code ? code
              : stage_reference(m->env, &m->survey.meta, "cubepar", &ref, &object, err);
@@ -276,7 +290,7 @@ static int add_exposure(struct making *m, struct dataset *data, size_t i,
 {
     struct exposure *e = NULL;
     size_t used = 0;
-    int code = dataset_open(data, i, true, &e, err);
+    int code = dataset_open(data, m->survey.at[i], true, &e, err);
     if (code) {
         return code;
     }
@@ -295,7 +309,7 @@ static int add_exposure(struct making *m, struct dataset *data, size_t i,
         stage_warn(m->env, "%s has no valid pixel within the cube's wavelengths",
                    e->meta.filename);
     }
-    dataset_close(data, i, e);
+    dataset_close(data, m->survey.at[i], e);
     return code;
 }
 
@@ -412,12 +426,11 @@ static int run(const struct stage_env *env, const struct params *params,
                struct dataset *data, struct err *err)
 {
     struct making m = {.env = env, .params = params};
-    const size_t n = dataset_n(data);
     int code = set_grid(&m, data, err);
     code = code ? code : prepare(&m, err);
-    for (size_t i = 0; i < n && !code; i++) {
+    for (size_t i = 0; i < m.survey.n && !code; i++) {
         code = add_exposure(&m, data, i, err);
-        stage_progress(env, (double)(i + 1) / (double)(n + 1));
+        stage_progress(env, (double)(i + 1) / (double)(m.survey.n + 1));
     }
     code = code ? code : finish(&m, data, err);
     if (code) {

@@ -94,7 +94,8 @@ static int add_band(struct cube_survey *s, const struct exposure_meta *m, bool s
     if (s->n_bands && !several) {
         return err_set(err, ERR_INPUT,
                        "%s is %s/%s but %s is %s/%s: a cube is made of one disperser "
-                       "and filter, unless output_type is multi",
+                       "and filter, unless output_type is multi or grating and filter "
+                       "choose",
                        m->filename, m->grating, m->filter, s->meta.filename,
                        s->meta.grating, s->meta.filter);
     }
@@ -159,15 +160,21 @@ static int survey_one(const struct stage_env *env, struct dataset *data, size_t 
     if (code) {
         return code;
     }
-    if (i == 0) {
+    const bool takes = cube_choice_takes(&rq->choice, e->meta.grating, e->meta.filter);
+    if (i == 0 || (takes && s->n == 0)) {
         s->meta = e->meta;
     }
+    if (!takes) {
+        dataset_close(data, i, e);
+        return 0;
+    }
     code = check(s, e, rq->several, err);
-    code = code ? code : place(env, rq, offsets, e, i, s, err);
+    code = code ? code : place(env, rq, offsets, e, s->n, s, err);
     code = code ? code : header_blend_add(&s->headers, &e->primary, &e->science, err);
     if (!code) {
-        s->backgrounds[i] = mem_strdup(background_recorded(&e->primary), err);
-        code = s->backgrounds[i] ? 0 : ERR_NOMEM;
+        s->backgrounds[s->n] = mem_strdup(background_recorded(&e->primary), err);
+        code = s->backgrounds[s->n] ? 0 : ERR_NOMEM;
+        s->at[s->n++] = i;
     }
     dataset_close(data, i, e);
     return code;
@@ -177,23 +184,26 @@ int cube_survey_make(const struct stage_env *env, struct dataset *data,
                      const struct cube_survey_request *rq, struct cube_survey *ret,
                      struct err *err)
 {
-    struct cube_survey s = {.n = dataset_n(data)};
+    struct cube_survey s = {0};
+    const size_t n = dataset_n(data);
     struct cube_offsets *offsets = NULL;
     int code = rq->offset_file ? cube_offsets_read(rq->offset_file, &offsets, err) : 0;
     if (!code) {
-        s.ra = mem_alloc(4 * s.n, sizeof *s.ra, err);
-        s.dec = mem_alloc(4 * s.n, sizeof *s.dec, err);
-        s.backgrounds = mem_calloc(s.n, sizeof *s.backgrounds, err);
-        s.pointing = mem_calloc(s.n, sizeof *s.pointing, err);
-        s.offset = offsets ? mem_calloc(s.n, sizeof *s.offset, err) : NULL;
-        code = s.ra && s.dec && s.backgrounds && s.pointing && (s.offset || !offsets)
+        s.at = mem_alloc(n, sizeof *s.at, err);
+        s.ra = mem_alloc(4 * n, sizeof *s.ra, err);
+        s.dec = mem_alloc(4 * n, sizeof *s.dec, err);
+        s.backgrounds = mem_calloc(n, sizeof *s.backgrounds, err);
+        s.pointing = mem_calloc(n, sizeof *s.pointing, err);
+        s.offset = offsets ? mem_calloc(n, sizeof *s.offset, err) : NULL;
+        code = s.at && s.ra && s.dec && s.backgrounds && s.pointing &&
+                       (s.offset || !offsets)
                    ? 0
                    : ERR_NOMEM;
     }
-    for (size_t i = 0; i < s.n && !code; i++) {
+    for (size_t i = 0; i < n && !code; i++) {
         code = survey_one(env, data, i, rq, offsets, &s, err);
     }
-    code = code ? code : header_blend_finish(&s.headers, err);
+    code = code || !s.n ? code : header_blend_finish(&s.headers, err);
     cube_offsets_free(offsets);
     if (code) {
         cube_survey_done(&s);
@@ -209,6 +219,7 @@ void cube_survey_done(struct cube_survey *s)
         free(s->backgrounds[i]);
     }
     free(s->backgrounds);
+    free(s->at);
     free(s->pointing);
     free(s->offset);
     free(s->ra);

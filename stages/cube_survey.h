@@ -3,6 +3,7 @@
 
 #include "common/data/cube.h"
 #include "common/data/ref_cubepar.h"
+#include "stages/cube_choice.h"
 #include "stages/cube_header.h"
 #include "stages/cube_offsets.h"
 #include "stages/stage.h"
@@ -21,7 +22,8 @@ struct cube_band_name {
 };
 
 struct cube_survey {
-    size_t n; /* exposures */
+    size_t n;   /* exposures that go into the cube */
+    size_t *at; /* which ones of the dataset */
     struct header_blend headers;
     struct exposure_meta meta; /* of the first exposure */
     double *ra, *dec;          /* four corners per exposure, degrees */
@@ -36,6 +38,7 @@ struct cube_survey {
 
 /* What the survey is for. */
 struct cube_survey_request {
+    struct cube_choice choice;
     bool turned;             /* the grid does not stand along RA and Dec */
     bool ifu;                /* it stands along the slices */
     bool several;            /* dispersers may differ */
@@ -43,7 +46,8 @@ struct cube_survey_request {
 };
 
 /*
- * Open all exposures once, without pixels.
+ * Open all exposures once, without pixels; from then on those that are not chosen do not
+ * count. Without any, ret->n is 0 and ret->meta that of the first.
  * Errors: ERR_INPUT: an exposure without WCS, of another disperser or not in MJy/sr;
  * ERR_PARAM: offset_file
  */

@@ -357,6 +357,58 @@ START_TEST(test_job_plan_refuses)
 }
 END_TEST
 
+/* The inputs that go into a cube are of one disperser, and name the product. */
+START_TEST(test_job_group_of_the_cube)
+{
+    static const struct {
+        const char *settings;
+        int code;         /* of adding */
+        size_t n_taken;   /* 0: refused when all are seen */
+        const char *says; /* or the disperser that names the product */
+    } cases[] = {
+        {"", ERR_INPUT, 1, "one disperser and filter"},
+        {"\"output_type\": \"multi\"", 0, 3, "G395M"},
+        {"\"grating\": \"g395h\", \"filter\": \"f290lp\"", 0, 2, "G395H"},
+        {"\"grating\": \"g140h\"", 0, 0, "leave none of 3 exposures"},
+        {"\"filter\": \"f290\"", ERR_PARAM, 0, "'f290' is none of"},
+    };
+    static const char *const gratings[] = {"G395M", "G395H", "G395H"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[1024];
+        struct job job;
+        struct job_plan plan;
+        struct job_group group = {0};
+        struct err err = {0};
+        int code = 0;
+        snprintf(text, sizeof text,
+                 "{" HEAD "\"inputs\": [{\"path\": \"a_cal.fits\"}], \"parameters\": "
+                 "{\"cube_build\": {%s}}, " TAIL "}",
+                 cases[i].settings);
+        const char *spec2 = strstr(text, "spec2");
+        ck_assert_ptr_nonnull(spec2);
+        text[spec2 - text + 4] = '3';
+        support_ok(job_parse(text, &job, &err), &err);
+        support_ok(job_plan_make(&job, &plan, &err), &err);
+        for (size_t k = 0; k < 3 && !code; k++) {
+            struct exposure_meta meta = {0};
+            strcpy(meta.grating, gratings[k]);
+            strcpy(meta.filter, "F290LP");
+            code = job_group_add(&group, &plan, &meta, &err);
+        }
+        ck_assert_int_eq(code, cases[i].code);
+        ck_assert_uint_eq(group.n_taken, cases[i].n_taken);
+        const bool is_whole = !code && group.n_taken;
+        code = code ? code : job_group_check(&group, &plan, &err);
+        ck_assert_int_eq(!code, is_whole);
+        ck_assert_msg(strstr(code ? err.message : group.first.grating, cases[i].says) !=
+                          NULL,
+                      "no '%s' in: %s", cases[i].says, err.message);
+        job_plan_done(&plan);
+        job_done(&job);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("job");
@@ -371,6 +423,7 @@ int main(void)
     tcase_add_test(t, test_job_run_publishes_all_or_nothing);
     tcase_add_test(t, test_job_pin_names_what_is_missing);
     tcase_add_test(t, test_job_plan_refuses);
+    tcase_add_test(t, test_job_group_of_the_cube);
     suite_add_tcase(s, t);
     return support_run(s);
 }

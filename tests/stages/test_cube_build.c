@@ -414,6 +414,39 @@ START_TEST(test_cube_build_tables)
 }
 END_TEST
 
+/* Only what grating and filter choose goes into the cube: as if the rest were not there. */
+START_TEST(test_cube_build_chosen)
+{
+    struct err err = {0};
+    struct cube *c = NULL, *alone = NULL;
+    struct exposure *all[3] = {make(9, 0.3f, 0.4), make(2, 0.1f, 0),
+                               make(2, 0.1f, 0.1)};
+    strcpy(all[0]->meta.grating, "G395M");
+    strcpy(all[0]->meta.filename, "medium_cal.fits");
+    ck_assert_int_eq(build(all, 3, 2, NULL, NULL, &c, &err), ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.message, "grating and filter choose"));
+    support_ok(build(all + 1, 2, 2, NULL, NULL, &alone, &err), &err);
+    support_ok(build(all, 3, 2, "grating filter", "g395h f290lp", &c, &err), &err);
+    ck_assert_str_eq(c->meta.grating, "G395H");
+    ck_assert_int_eq(c->n_exposures, 2);
+    const size_t n = voxels(c);
+    ck_assert_uint_eq(n, voxels(alone));
+    ck_assert_int_eq(memcmp(c->sci, alone->sci, n * sizeof *c->sci), 0);
+    ck_assert_int_eq(memcmp(c->err, alone->err, n * sizeof *c->err), 0);
+    ck_assert_int_eq(memcmp(c->dq, alone->dq, n * sizeof *c->dq), 0);
+    cube_free(c);
+    cube_free(alone);
+    c = NULL;
+    ck_assert_int_eq(build(all, 3, 2, "grating filter", "g395h,g395m f170lp", &c, &err),
+                     ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.message, "leave none of 3 exposures (medium_cal"));
+    ck_assert_ptr_null(c);
+    for (int i = 0; i < 3; i++) {
+        exposure_free(all[i]);
+    }
+}
+END_TEST
+
 /* A cube beyond its memory is refused, and what is said to fit does. */
 START_TEST(test_cube_build_max_memory)
 {
@@ -488,6 +521,7 @@ int main(void)
     tcase_add_test(t, test_cube_build_internal);
     tcase_add_test(t, test_cube_build_offsets);
     tcase_add_test(t, test_cube_build_tables);
+    tcase_add_test(t, test_cube_build_chosen);
     tcase_add_test(t, test_cube_build_max_memory);
     tcase_add_test(t, test_cube_build_refuses);
     suite_add_tcase(s, t);
