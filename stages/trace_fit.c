@@ -8,10 +8,11 @@
 #include "common/math/bspline.h"
 #include "common/math/robust.h"
 
-#define SPACING 48       /* columns between nodes */
-#define ROUNDS 4         /* of fitting the splines, then the columns */
-#define CLIP 4.0         /* standard deviations */
-#define MISFIT 0.02      /* of the model: it is not trusted beyond that */
+#define SPACING 48  /* columns between nodes */
+#define ROUNDS 4    /* of fitting the splines, then the columns */
+#define CLIP 4.0    /* standard deviations */
+#define HUBER 4     /* fits of a column: one by the pixels in use, then by weights */
+#define MISFIT 0.02 /* of the model: it is not trusted beyond that */
 #define LEAST_SIGNAL 5.0 /* scale of a column over its error, the median */
 #define LINE 0.05        /* of the light: columns that differ so much hold lines */
 #define ODD 3.0          /* times the usual misfit */
@@ -92,27 +93,34 @@ static double off_of(const struct work *w, int row, int x, double *ret_spread)
     return off * off / *ret_spread;
 }
 
-/* One fit of scale and level, to pixels that are not clipped by the model before. */
+/*
+ * One fit of scale and level by weighted least squares: by the spread alone for the pixels
+ * in use, then by Huber's weights, so that a cosmic ray pulls no more than CLIP deviations,
+ * and where all light is of another shape (a line) all of it still counts.
+ */
 static bool fit_scale(struct work *w, int x, bool is_first)
 {
     struct trace_fit *f = w->f;
-    double m[3] = {0, 0, 0}, b[2] = {0, 0}, spread;
+    double m[3] = {0, 0, 0}, b[2] = {0, 0}, n[3] = {0, 0, 0}, spread;
     for (int row = 0; row < w->s->rows; row++) {
-        const size_t i = index_of(w, row, x);
+        const size_t i = index_of(w, row, x), p = pixel_of(w, row, x);
         if (!w->good[i] || (is_first && !w->use[i])) {
             continue;
         }
         const double off = off_of(w, row, x, &spread);
-        if (!is_first && off > CLIP * CLIP) {
-            continue;
-        }
+        const double huber = is_first || off < CLIP * CLIP ? 1 : CLIP / sqrt(off);
+        const double weight = huber / spread;
+        const double noise = weight * weight * variance_of(w, p);
         const double g = trace_fit_value(f, w->profile, w->s->u[i]);
-        const double value = (double)w->e->sci[pixel_of(w, row, x)];
-        m[0] += g * g / spread;
-        m[1] += g / spread;
-        m[2] += 1 / spread;
-        b[0] += g * value / spread;
-        b[1] += value / spread;
+        const double value = (double)w->e->sci[p];
+        m[0] += g * g * weight;
+        m[1] += g * weight;
+        m[2] += weight;
+        b[0] += g * value * weight;
+        b[1] += value * weight;
+        n[0] += g * g * noise;
+        n[1] += g * noise;
+        n[2] += noise;
     }
     const double det = m[0] * m[2] - m[1] * m[1];
     if (!(det > 1e-9 * m[0] * m[2])) {
@@ -120,7 +128,9 @@ static bool fit_scale(struct work *w, int x, bool is_first)
     }
     f->scale[x] = (b[0] * m[2] - b[1] * m[1]) / det;
     f->level[x] = (b[1] * m[0] - b[0] * m[1]) / det;
-    f->scale_variance[x] = m[2] / det;
+    f->scale_variance[x] =
+        (m[2] * m[2] * n[0] - 2 * m[1] * m[2] * n[1] + m[1] * m[1] * n[2]) /
+        (det * det);
     return true;
 }
 
@@ -135,7 +145,7 @@ static void fit_column(struct work *w, int x, bool renew)
     if (isnan(f->scale[x]) || !trace_fit_profile(f, x, w->profile)) {
         return;
     }
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < HUBER; round++) {
         if (!fit_scale(w, x, round == 0)) {
             return;
         }

@@ -116,6 +116,16 @@ static struct exposure *make_planes(const struct exposure *e, int rows, struct e
 
 /* ---- samples ---- */
 
+/* What a sample is made of: the pixels that a stretch of rows overlaps. */
+struct stretch {
+    double low, high;   /* rows */
+    int first, n;       /* rows of the slice */
+    double share[4];    /* of the stretch's good part; 0: not of it */
+    double whole, good; /* shares of its height */
+    bool is_estimated;  /* too few good pixels: those beside are taken as well */
+    bool is_used;
+};
+
 /* One column of a slice while its samples are made. */
 struct column {
     const struct exposure *e;
@@ -125,6 +135,9 @@ struct column {
     double *coef; /* of the spline */
     bool has_model;
     double *model; /* per row of the slice: of the pixel; 0 without a model */
+    double *used; /* per row of the slice: height of all samples that its pixel is in */
+    struct stretch *cells; /* per cell */
+    struct stretch *rest;  /* per row of the slice: of its pixel, what no cell covers */
 };
 
 static size_t pixel_at(const struct column *c, int row)
@@ -151,59 +164,30 @@ static void prepare_column(struct column *c)
     }
 }
 
-static void put(struct column *c, int row, double low, double high)
+/* Where a sample lies. */
+static size_t put(struct column *c, int row, const struct stretch *o)
 {
     const size_t at = (size_t)row * (size_t)c->out->nx + (size_t)c->x;
     c->out->regions[at] = (uint8_t)c->t->s.slice;
-    c->out->sampling->y_low[at] = low;
-    c->out->sampling->y_high[at] = high;
+    c->out->sampling->y_low[at] = o->low;
+    c->out->sampling->y_high[at] = o->high;
+    return at;
 }
-
-/* A pixel that stays, from `low` to `high`. */
-static void keep_pixel(struct column *c, int row, double low, double high)
-{
-    const struct exposure *e = c->e;
-    struct exposure *o = c->out;
-    const size_t from = pixel_at(c, row);
-    const size_t to = (size_t)(c->t->first_row + row) * (size_t)o->nx + (size_t)c->x;
-    put(c, c->t->first_row + row, low, high);
-    o->sci[to] = e->sci[from];
-    o->err[to] = e->err[from];
-    o->dq[to] = e->dq[from];
-    if (c->has_model) {
-        o->trace_model[to] = (float)(c->model[row] + c->t->f.level[c->x]);
-    }
-    const float *planes[] = {e->var_poisson, e->var_rnoise, e->var_flat,
-                             e->var_background};
-    float *mine[] = {o->var_poisson, o->var_rnoise, o->var_flat, o->var_background};
-    for (int k = 0; k < 4; k++) {
-        if (planes[k]) {
-            mine[k][to] = planes[k][from];
-        }
-    }
-    if (e->wavelength) {
-        o->wavelength[to] = e->wavelength[from];
-    }
-}
-
-/* The pixels that a cell overlaps. */
-struct overlap {
-    int first, n;       /* rows of the slice */
-    double share[4];    /* of the cell's good part; 0: not of it */
-    double whole, good; /* shares of the cell's height */
-};
 
 static void find_overlap(const struct column *c, double low, double high,
-                         struct overlap *o)
+                         struct stretch *o)
 {
     const struct trace_slice *s = &c->t->s;
     const int first = (int)floor(low + 0.5) - s->y0;
-    *o = (struct overlap){.first = first};
+    o->first = first;
+    o->n = 0;
+    o->whole = o->good = 0;
     for (int k = 0; k < 4 && s->y0 + first + k - 0.5 < high; k++) {
         const int row = first + k;
         const double y = s->y0 + row;
         const double share = (fmin(high, y + 0.5) - fmax(low, y - 0.5)) / (high - low);
         o->n = k + 1;
+        o->share[k] = 0;
         if (row < 0 || row >= s->rows || !(share > 0) || !is_of_slice(c, row)) {
             continue;
         }
@@ -213,27 +197,98 @@ static void find_overlap(const struct column *c, double low, double high,
             o->good += share;
         }
     }
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < o->n; k++) {
         o->share[k] = o->good > 0 ? o->share[k] / o->good : 0;
+    }
+}
+
+/* Its pixels are in a sample of so many rows more. */
+static void count_use(struct column *c, const struct stretch *o)
+{
+    for (int k = 0; k < o->n; k++) {
+        if (o->share[k] > 0) {
+            c->used[o->first + k] += o->share[k] * (o->high - o->low);
+        }
+    }
+}
+
+static void plan_cell(struct column *c, int cell)
+{
+    const struct sky_slice *t = c->t;
+    struct stretch *o = &c->cells[cell];
+    const double u = t->c.start + cell * t->c.pitch;
+    *o = (struct stretch){.low = trace_row_of(&t->s, c->x, u),
+                          .high = trace_row_of(&t->s, c->x, u + t->c.pitch)};
+    if (isnan(o->low) || isnan(o->high)) {
+        return;
+    }
+    find_overlap(c, o->low, o->high, o);
+    if (o->whole < WHOLE) {
+        return;
+    }
+    o->is_used = true;
+    o->is_estimated = o->good < LEAST_SEEN && c->has_model;
+    if (o->is_estimated) { /* the model, and what its neighbours leave */
+        find_overlap(c, o->low - 1, o->high + 1, o);
+    }
+    if (o->good >= LEAST_SEEN) {
+        count_use(c, o);
     }
 }
 
 /*
  * Samples that share a pixel are correlated, but cube_build takes them as independent. So
- * the variance of one is sum(a v) over its pixels, more than the sum(a^2 v) of their mean:
- * that much is right for sums over many samples, and too much for one alone.
+ * the variance of a sample of height h is sum(a b v) / h over its pixels, b being the
+ * height of all samples that a pixel is in: then the variances of a sum over many samples,
+ * weighted by their heights, add up to what its pixels' variances give, sum(b^2 v). Of one
+ * sample alone, sum(a^2 v), that is too much.
  */
-static double variance_of(const struct column *c, const struct overlap *o,
+static double variance_of(const struct column *c, const struct stretch *o,
                           const float *plane, bool is_error)
 {
     double sum = 0;
     for (int k = 0; k < o->n; k++) {
         if (o->share[k] > 0) {
             const double v = (double)plane[pixel_at(c, o->first + k)];
-            sum += o->share[k] * (is_error ? v * v : v);
+            sum += o->share[k] * c->used[o->first + k] * (is_error ? v * v : v);
         }
     }
-    return sum;
+    return sum / (o->high - o->low);
+}
+
+/* The variances of a sample; `more` is added to that of its error. */
+static void put_errors(struct column *c, size_t at, const struct stretch *o,
+                       double more)
+{
+    const struct exposure *e = c->e;
+    const float *planes[] = {e->var_poisson, e->var_rnoise, e->var_flat,
+                             e->var_background};
+    float *mine[] = {c->out->var_poisson, c->out->var_rnoise, c->out->var_flat,
+                     c->out->var_background};
+    for (int k = 0; k < 4; k++) {
+        if (planes[k]) {
+            mine[k][at] = (float)variance_of(c, o, planes[k], false);
+        }
+    }
+    c->out->err[at] = (float)sqrt(variance_of(c, o, e->err, true) + more);
+}
+
+/* What of a pixel no cell covers stays. */
+static void keep_rest(struct column *c, int row)
+{
+    const struct exposure *e = c->e;
+    struct exposure *out = c->out;
+    const struct stretch *o = &c->rest[row];
+    const size_t from = pixel_at(c, row), to = put(c, c->t->first_row + row, o);
+    out->sci[to] = e->sci[from];
+    out->dq[to] = e->dq[from];
+    if (c->has_model) {
+        out->trace_model[to] = (float)(c->model[row] + c->t->f.level[c->x]);
+    }
+    if (e->wavelength) {
+        out->wavelength[to] = e->wavelength[from];
+    }
+    put_errors(c, to, o, 0);
 }
 
 static void make_cell(struct column *c, int cell)
@@ -241,25 +296,9 @@ static void make_cell(struct column *c, int cell)
     const struct sky_slice *t = c->t;
     const struct exposure *e = c->e;
     struct exposure *out = c->out;
-    const double u = t->c.start + cell * t->c.pitch;
-    const double low = trace_row_of(&t->s, c->x, u);
-    const double high = trace_row_of(&t->s, c->x, u + t->c.pitch);
-    struct overlap o;
-    if (isnan(low) || isnan(high)) {
-        return;
-    }
-    find_overlap(c, low, high, &o);
-    if (o.whole < WHOLE) {
-        return;
-    }
-    const bool is_estimated = o.good < LEAST_SEEN && c->has_model;
-    if (is_estimated) { /* the model, and what its neighbours leave */
-        find_overlap(c, low - 1, high + 1, &o);
-    }
-    const int row = t->cell_row[cell];
-    const size_t at = (size_t)row * (size_t)out->nx + (size_t)c->x;
-    put(c, row, low, high);
-    const double y = (low + high) / 2 - t->s.y0;
+    const struct stretch *o = &c->cells[cell];
+    const size_t at = put(c, t->cell_row[cell], o);
+    const double y = (o->low + o->high) / 2 - t->s.y0;
     const int near = (int)floor(y) < t->s.rows - 2 ? (int)floor(y) : t->s.rows - 2;
     if (e->wavelength && near >= 0) {
         const double a = e->wavelength[pixel_at(c, near)],
@@ -268,63 +307,59 @@ static void make_cell(struct column *c, int cell)
     }
     double model = 0, residual = 0, moved;
     if (c->has_model) {
-        model = t->f.scale[c->x] * trace_fit_value(&t->f, c->coef, u + t->c.pitch / 2);
+        const double u = t->c.start + (cell + 0.5) * t->c.pitch;
+        model = t->f.scale[c->x] * trace_fit_value(&t->f, c->coef, u);
         out->trace_model[at] = (float)(model + t->f.level[c->x]);
     }
     moved = model;
-    for (int k = 0; k < o.n; k++) {
-        if (o.share[k] > 0) {
-            const double m = c->model[o.first + k];
-            const size_t p = pixel_at(c, o.first + k);
-            residual += o.share[k] * ((double)e->sci[p] - m);
-            moved -= o.share[k] * m;
+    for (int k = 0; k < o->n; k++) {
+        if (o->share[k] > 0) {
+            const double m = c->model[o->first + k];
+            const size_t p = pixel_at(c, o->first + k);
+            residual += o->share[k] * ((double)e->sci[p] - m);
+            moved -= o->share[k] * m;
             out->dq[at] |= e->dq[p];
         }
     }
-    if (o.good < LEAST_SEEN) {
+    if (o->good < LEAST_SEEN) {
         out->dq[at] = DQ_DO_NOT_USE;
         return;
     }
     out->sci[at] = (float)(model + residual);
-    out->dq[at] |= is_estimated ? DQ_FLUX_ESTIMATED : 0;
-    const float *planes[] = {e->var_poisson, e->var_rnoise, e->var_flat,
-                             e->var_background};
-    float *mine[] = {out->var_poisson, out->var_rnoise, out->var_flat,
-                     out->var_background};
-    for (int k = 0; k < 4; k++) {
-        if (planes[k]) {
-            mine[k][at] = (float)variance_of(c, &o, planes[k], false);
-        }
-    }
+    out->dq[at] |= o->is_estimated ? DQ_FLUX_ESTIMATED : 0;
     /* The model's share: what it moved, by the error of the column's scale. */
     double more = 0;
     if (c->has_model) {
         const double share = moved / t->f.scale[c->x];
-        const double misfit = is_estimated ? MISFIT * moved : 0;
+        const double misfit = o->is_estimated ? MISFIT * moved : 0;
         more = share * share * t->f.scale_variance[c->x] + misfit * misfit;
     }
-    out->err[at] =
-        (float)sqrt(variance_of(c, &o, e->err, true) + (isfinite(more) ? more : 0));
+    put_errors(c, at, o, isfinite(more) ? more : 0);
 }
 
-/* What of a pixel lies outside the cells. False: nothing. A gap between cells is wider
- * than a pixel, so that at most one piece is left. */
-static bool outside(const struct column *c, const double *edges, int n_edges, int row,
-                    double *low, double *high)
+/* What of a pixel lies outside the cells. A gap between cells is wider than a pixel, so
+ * that at most one piece is left. */
+static void plan_rest(struct column *c, const double *edges, int n_edges, int row)
 {
-    *low = c->t->s.y0 + row - 0.5;
-    *high = *low + 1;
+    struct stretch *o = &c->rest[row];
+    double low = c->t->s.y0 + row - 0.5, high = low + 1;
+    *o = (struct stretch){.first = row, .n = 1, .share = {1}};
     for (int k = 0; k + 1 < n_edges; k += 2) {
-        if (edges[k] <= *low && edges[k + 1] >= *high) {
-            return false;
+        if (edges[k] <= low && edges[k + 1] >= high) {
+            return;
         }
-        if (edges[k] <= *low && edges[k + 1] > *low) {
-            *low = edges[k + 1];
-        } else if (edges[k] < *high && edges[k + 1] >= *high) {
-            *high = edges[k];
+        if (edges[k] <= low && edges[k + 1] > low) {
+            low = edges[k + 1];
+        } else if (edges[k] < high && edges[k + 1] >= high) {
+            high = edges[k];
         }
     }
-    return *high - *low > 1e-6;
+    o->low = low;
+    o->high = high;
+    o->is_used = is_of_slice(c, row) && high - low > 1e-6;
+    if (o->is_used) {
+        count_use(c, o);
+    }
 }
 
 /* Lower and upper ends of the stretches of used cells, in rows; 2 each. */
@@ -346,38 +381,59 @@ static int find_edges(const struct column *c, double *edges)
     return n;
 }
 
+static void fill_column(struct column *c, double *edges)
+{
+    const struct sky_slice *t = c->t;
+    prepare_column(c);
+    memset(c->used, 0, (size_t)t->s.rows * sizeof *c->used);
+    const int n = find_edges(c, edges);
+    for (int k = 0; k < t->c.n && t->c.used; k++) {
+        if (t->c.is_used[k]) {
+            plan_cell(c, k);
+        }
+    }
+    for (int row = 0; row < t->s.rows; row++) {
+        plan_rest(c, edges, n, row);
+    }
+    for (int k = 0; k < t->c.n && t->c.used; k++) {
+        if (t->c.is_used[k] && c->cells[k].is_used) {
+            make_cell(c, k);
+        }
+    }
+    for (int row = 0; row < t->s.rows; row++) {
+        if (c->rest[row].is_used) {
+            keep_rest(c, row);
+        }
+    }
+}
+
 static int fill_slice(size_t i, int thread, void *arg, struct err *err)
 {
     struct sky_job *job = arg;
     const struct sky_slice *t = &job->slices[i];
     struct column c = {.e = job->e, .t = t, .out = job->out};
+    const size_t rows = (size_t)t->s.rows, cells = (size_t)t->c.n;
     (void)thread;
     if (!t->s.rows) {
         return 0;
     }
     c.coef = mem_calloc(t->f.n_coef, sizeof *c.coef, err);
-    c.model = mem_calloc((size_t)t->s.rows, sizeof *c.model, err);
-    double *edges = mem_calloc(2 * (size_t)t->c.n + 2, sizeof *edges, err);
-    int code = c.coef && c.model && edges ? 0 : ERR_NOMEM;
-    for (c.x = 0; c.x < t->s.nx && !code; c.x++) {
-        double low, high;
-        prepare_column(&c);
-        const int n = find_edges(&c, edges);
-        for (int k = 0; k < t->c.n && t->c.used; k++) {
-            if (t->c.is_used[k]) {
-                make_cell(&c, k);
-            }
-        }
-        for (int row = 0; row < t->s.rows; row++) {
-            if (is_of_slice(&c, row) && outside(&c, edges, n, row, &low, &high)) {
-                keep_pixel(&c, row, low, high);
-            }
-        }
+    c.model = mem_calloc(rows, sizeof *c.model, err);
+    c.used = mem_calloc(rows, sizeof *c.used, err);
+    c.cells = mem_calloc(cells, sizeof *c.cells, err);
+    c.rest = mem_calloc(rows, sizeof *c.rest, err);
+    double *edges = mem_calloc(2 * cells + 2, sizeof *edges, err);
+    const bool ok = c.coef && c.model && c.used && c.cells && c.rest && edges;
+    for (c.x = 0; c.x < t->s.nx && ok; c.x++) {
+        fill_column(&c, edges);
     }
     free(edges);
-    free(c.coef);
+    free(c.rest);
+    free(c.cells);
+    free(c.used);
     free(c.model);
-    return code;
+    free(c.coef);
+    return ok ? 0 : ERR_NOMEM;
 }
 
 /* ---- all of it ---- */

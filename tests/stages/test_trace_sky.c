@@ -197,7 +197,8 @@ START_TEST(test_trace_sky_bad_pixels)
 END_TEST
 
 /* A line that shines elsewhere in the slice: the model beside it stays what it was, and
- * the line's light stays. */
+ * the line's light stays. Its columns do not follow the model, and their errors are those of
+ * the pixels all the same: a fifth more. */
 START_TEST(test_trace_sky_lines)
 {
     for (int x = 300; x < 306; x++) {
@@ -219,6 +220,7 @@ START_TEST(test_trace_sky_lines)
             const double more = (double)kit.e->sci[i] - truth_of(i);
             ck_assert_double_gt(more, is_line ? 30 : -0.01 * kit.peak);
             ck_assert_double_lt(more, is_line ? 100 : 0.01 * kit.peak);
+            ck_assert_double_lt((double)kit.e->err[i], 1.2 * kit.error);
         }
     }
 }
@@ -234,9 +236,9 @@ START_TEST(test_trace_sky_errors)
     ck_assert_double_lt(r.after, 0.01);
     for (size_t i = 0; i < exposure_pixels(kit.e); i++) {
         if (is_cell(i) && !(kit.e->dq[i] & DQ_DO_NOT_USE)) {
-            ck_assert_double_ge((double)kit.e->err[i], 0.5 * 0.9999);
+            ck_assert_double_ge((double)kit.e->err[i], 0.5 * 0.999);
             ck_assert_double_lt((double)kit.e->err[i], 0.5 * 1.1);
-            ck_assert_double_eq_tol((double)kit.e->var_poisson[i], 0.125, 1e-6);
+            ck_assert_double_eq_tol((double)kit.e->var_poisson[i], 0.125, 0.125 * 2e-3);
             n++;
         }
     }
