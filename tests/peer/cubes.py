@@ -1,11 +1,12 @@
 """Cubes of every weighting and coordinate system beside the peer's.
 
-usage: cubes.py SAMPLES IFURUN REFERENCES FILES OUT [--json FILE] [NAME...]
+usage: cubes.py SAMPLES IFURUN REFERENCES FILES OUT [--json FILE] [--more] [NAME...]
 
 SAMPLES     folder with the peer's samples (cube_dith_*.fits, cube_one_*.fits)
 REFERENCES  those the peer used
 FILES       folder with the peer's own calibrated exposures, as outlier_detection left them (*_crf.fits)
 OUT         where our cubes go
+--more      SAMPLES is what cubes_peer.py made: its cases
 NAME        which; default all
 
 From the same files: same grid, same WCS keywords, 99.9 % of the sampled voxels within the larger of 1e-4 of the value and 0.001 ERR.
@@ -21,6 +22,8 @@ import warnings
 
 import numpy as np
 from astropy.io import fits
+
+import cubes_peer
 
 warnings.filterwarnings("ignore")
 CUBES = dict(
@@ -41,11 +44,22 @@ def figure(what, value, target, above):
     print(f"{'ok    ' if ok else 'MISSED'} {what:<64} {value:12.6g}  {'>=' if above else '<='} {target:g}", flush=True)
 
 
-def make(name, ifurun, references, files, out):
-    """Our cube; returns its path and the seconds cube_build took."""
+def sampled(name, files):
+    """Inputs and settings of a cube of the peer's samples."""
     inputs = sorted(glob.glob(f"{files}/*_crf.fits"))
     if name.startswith("one"):
         inputs = [f for f in inputs if "_00001_nrs1" in f]
+    return inputs, CUBES[name]
+
+
+def more(name, files, samples):
+    """The same of a case of cubes_peer."""
+    settings = [f"{k}={str(v).lower() if isinstance(v, bool) else v}" for k, v in cubes_peer.parameters(name, samples).items()]
+    return cubes_peer.inputs(name, files, samples), settings + [f"override_cubepar={samples}/cubepar.fits"]
+
+
+def make(name, inputs, settings, ifurun, references, out):
+    """Our cube; returns its path and the seconds cube_build took."""
     folder = f"{out}/{name}"
     os.makedirs(folder, exist_ok=True)
     for old in glob.glob(f"{folder}/*"):
@@ -53,7 +67,7 @@ def make(name, ifurun, references, files, out):
     command = [ifurun, "spec3", "--references", references, "--output", folder, "--stop-after", "cube_build", "--timings", f"{folder}/timings.json"]
     for other in ("outlier_detection", "master_background", "adaptive_trace_model", "pixel_replace"):
         command += ["--set", f"{other}.skip=true"]
-    for pair in CUBES[name]:
+    for pair in settings:
         command += ["--set", f"cube_build.{pair}"]
     run = subprocess.run(command + inputs, capture_output=True, text=True)
     made = glob.glob(f"{folder}/*_s3d.fits")
@@ -76,8 +90,13 @@ def compare(name, samples, path):
         differ = [k for k in NAMES if str(hp.get(k)).strip() != str(ho.get(k)).strip()]
         figure(f"{name} names and units that differ {differ or ''}".strip(), len(differ), 0, False)
         for k in ("WTYPE", "ROIS", "ROIW", "WPOWER"):
+            if k not in peer[0].header:  # of tables the peer does not say
+                continue
             if str(peer[0].header[k]) != str(ours[0].header[k]) and abs(float(peer[0].header[k]) - float(ours[0].header[k])) > 1e-9:
                 figure(f"{name} {k} {peer[0].header[k]} {ours[0].header[k]}", 1, 0, False)
+        if "WAVES" in peer:
+            apart = np.abs(peer["WAVES"].data["wavelength"] - np.ravel(ours["WCS-TABLE"].data["wavelength"][0]))
+            figure(f"{name} wavelengths, worst difference", apart.max(), 1e-6, False)
         v = peer["VOXELS"].data
         at = v["k"], v["j"], v["i"]
         sci, err, dq, wmap = (ours[e].data[at] for e in ("SCI", "ERR", "DQ", "WMAP"))
@@ -98,9 +117,14 @@ def main():
         i = args.index("--json")
         target = args[i + 1]
         del args[i : i + 2]
+    cases, of = CUBES, sampled
+    if "--more" in args:
+        args.remove("--more")
+        cases, of = cubes_peer.CASES, more
     samples, ifurun, references, files, out = args[:5]
-    for name in args[5:] or CUBES:
-        path, seconds = make(name, ifurun, references, files, out)
+    for name in args[5:] or cases:
+        inputs, settings = of(name, files) if cases is CUBES else of(name, files, samples)
+        path, seconds = make(name, inputs, settings, ifurun, references, out)
         print(f"       {name}: cube_build {seconds:.2f} s", flush=True)
         compare(name, samples, path)
     if target:
