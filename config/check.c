@@ -178,6 +178,7 @@ int config_check(const struct config *c, struct err *err)
     code = code ? code : check_observations(c, err);
     code = code ? code : check_settings(c, "spec2_settings", err);
     code = code ? code : check_settings(c, "spec3_settings", err);
+    code = code ? code : check_settings(c, "combine_settings", err);
     int64_t group;
     return code ? code : config_socket_group(c, &group, err);
 }

@@ -146,6 +146,13 @@ const struct param config_table[] = {
      .unit = "",
      .doc = "Positions of a nod pattern are backgrounds of one another; false for "
             "sources that fill the field"},
+    {.name = "combine_spectra",
+     .type = PARAM_BOOL,
+     .fallback = "true",
+     .unit = "",
+     .doc = "The spectra of a target's dispersers are combined (_c1d) once their spec3 "
+            "jobs "
+            "are done"},
     {.name = "reuse_products",
      .type = PARAM_BOOL,
      .fallback = "true",
@@ -286,6 +293,11 @@ const struct param config_table[] = {
      .fallback = "",
      .unit = CONFIG_STRINGS,
      .doc = "stage.parameter=value for every spec3 job"},
+    {.name = "combine_settings",
+     .type = PARAM_STRING,
+     .fallback = "",
+     .unit = CONFIG_STRINGS,
+     .doc = "combine_1d.parameter=value for every combine job"},
     {.name = "log_level",
      .type = PARAM_STRING,
      .fallback = "info",
@@ -316,6 +328,7 @@ static const char *const live[] = {
     "background_policy",
     "background_stage",
     "nod_subtraction",
+    "combine_spectra",
     "reuse_products",
     "reserve_mb",
     "reserve_inodes",
@@ -336,6 +349,7 @@ static const char *const live[] = {
     "observation_lists",
     "spec2_settings",
     "spec3_settings",
+    "combine_settings",
     "log_level",
 };
 /* clang-format on */

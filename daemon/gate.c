@@ -35,7 +35,7 @@ static void extent_of(const struct queue_exposure *e, struct job_extent *ret)
     memcpy(ret->filter, e->filter, sizeof ret->filter);
 }
 
-/* Of what a job reads: exposures, or products of the jobs of exposures. */
+/* Of what a job reads: exposures, products of the jobs of exposures, or spectra. */
 static int look_up(struct queue *q, const struct queue_job *row,
                    struct job_extent **ret, struct err *err)
 {
@@ -51,7 +51,10 @@ static int look_up(struct queue *q, const struct queue_job *row,
         struct queue_job from = {.exposure = in[i].exposure};
         struct queue_exposure e;
         code = in[i].input_job ? queue_get_job(q, in[i].input_job, &from, err) : 0;
-        code = code ? code : queue_get_exposure(q, from.exposure, &e, err);
+        if (code || !from.exposure) {
+            continue; /* a spectrum takes next to nothing */
+        }
+        code = queue_get_exposure(q, from.exposure, &e, err);
         if (!code) {
             extent_of(&e, &all[i]);
         }

@@ -40,13 +40,15 @@ static int add_spec2(struct queue *q, int64_t exposure, double now, struct err *
     return add_job(q, &job, now, err);
 }
 
-static int add_spec3(struct queue *q, const char *group, const char *program,
-                     double now, struct err *err)
+/* A spec3, or the combine of a target. */
+static int add_group_job(struct queue *q, const struct queue_group *g, double now,
+                         struct err *err)
 {
-    struct queue_job job = {.recipe = "spec3"};
-    snprintf(job.base, sizeof job.base, "%s", group);
-    snprintf(job.group, sizeof job.group, "%s", group);
-    snprintf(job.program, sizeof job.program, "%s", program);
+    struct queue_job job = {0};
+    memcpy(job.recipe, g->recipe, sizeof job.recipe);
+    memcpy(job.base, g->name, sizeof job.base);
+    memcpy(job.group, g->name, sizeof job.group);
+    memcpy(job.program, g->program, sizeof job.program);
     return add_job(q, &job, now, err);
 }
 
@@ -59,8 +61,8 @@ static int set_companions(struct queue *q, const struct plan_step *step, double 
                                        step->n_companions, now, err);
 }
 
-/* group, program: of PLAN_ADD_SPEC3 */
-static int apply(struct queue *q, const char *group, const char *program,
+/* g: of PLAN_ADD_JOB */
+static int apply(struct queue *q, const struct queue_group *g,
                  const struct plan_step *step, double now, struct err *err)
 {
     struct queue_change change = {.message = step->why};
@@ -75,8 +77,8 @@ static int apply(struct queue *q, const char *group, const char *program,
     case PLAN_ADD_SPEC2:
         code = add_spec2(q, step->exposure, now, err);
         break;
-    case PLAN_ADD_SPEC3:
-        code = add_spec3(q, group, program, now, err);
+    case PLAN_ADD_JOB:
+        code = add_group_job(q, g, now, err);
         break;
     case PLAN_QUEUE:
         if (step->n_inputs) {
@@ -116,7 +118,7 @@ int plan_exposure(struct queue *q, const struct plan_rules *rules, int64_t expos
         if (!code) {
             planner_base(m, n, rules, &step);
             free(m);
-            code = apply(q, e.group, e.program, &step, now, err);
+            code = apply(q, NULL, &step, now, err);
         }
     }
     return code;
@@ -161,7 +163,7 @@ static int plan_spec2(struct queue *q, const struct queue_group *g,
         code = planner_spec2(g, &g->members[i], rules, news, now, &step, err);
         if (!code && step.verb != PLAN_NOTHING) {
             *ret = true;
-            code = apply(q, g->name, g->program, &step, now, err);
+            code = apply(q, g, &step, now, err);
         }
         if (!code && step.look_at > 0 &&
             (plan->look_at == 0 || step.look_at < plan->look_at)) {
@@ -175,7 +177,8 @@ static int plan_spec2(struct queue *q, const struct queue_group *g,
     return code;
 }
 
-/* What was found is kept, and told if it is news. */
+/* What was found is kept, and told if it is news; the target of the group is looked at
+ * next. */
 static int keep_plan(struct queue *q, const struct queue_group *g,
                      const struct plan_rules *rules, struct queue_plan *plan,
                      const struct plan_step *step, struct err *err)
@@ -195,7 +198,10 @@ static int keep_plan(struct queue *q, const struct queue_group *g,
         bool known; /* it has done its part */
         code = queue_proceed(q, g->name, 0, &known, err);
     }
-    return code;
+    char target[QUEUE_NAME];
+    return code || !planner_target(g->name, target)
+               ? code
+               : queue_mark_target(q, target, rules->combine, err);
 }
 
 static int plan_group(struct queue *q, const char *group,
@@ -226,7 +232,7 @@ static int plan_group(struct queue *q, const char *group,
                 part = OVER;
                 code = keep_plan(q, &g, rules, &plan, &step, err);
             } else {
-                code = apply(q, g.name, g.program, &step, now, err);
+                code = apply(q, &g, &step, now, err);
             }
         }
         plan_step_done(&step);

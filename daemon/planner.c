@@ -10,6 +10,7 @@
 #include "daemon/planner_choice.h"
 #include "daemon/planner_companions.h"
 #include "daemon/planner_tally.h"
+#include "stages/recipe.h"
 
 static void copy(char *to, size_t size, const char *from)
 {
@@ -134,7 +135,7 @@ void planner_base(const struct queue_member *members, size_t n,
     }
 }
 
-/* ---- the group's spec3 ---- */
+/* ---- the group's spec3, or the target's combine ---- */
 
 /* An exposure whose copy is gone counts as long as its job does. */
 static bool counts(const struct queue_member *m)
@@ -240,6 +241,8 @@ static void tally(const struct queue_group *g, const struct plan_rules *rules,
         tally_say(&t->pending, "background (to be reduced)");
     }
     qsort(t->members, t->n, sizeof *t->members, by_visit);
+    t->complete = "all dithers and detectors are done";
+    t->nothing = t->n ? "associations combine its exposures" : "no exposure is left";
     bool several = t->n && strcmp(t->members[0]->visit, t->members[t->n - 1]->visit);
     for (size_t i = 0, k; i < t->n; i = k) {
         for (k = i; k < t->n && !strcmp(t->members[k]->visit, t->members[i]->visit);) {
@@ -277,27 +280,26 @@ static void refuse(const struct queue_job *newest, const struct tally *t,
     if (!newest ||
         (t->news && (newest->state == JOB_DONE || newest->state == JOB_QUEUED ||
                      newest->state == JOB_DEFERRED))) {
-        step(ret, PLAN_ADD_SPEC3, 0, 0, "");
+        step(ret, PLAN_ADD_JOB, 0, 0, "");
     } else if (newest->state == JOB_WAITING) {
         step(ret, PLAN_HOLD, 0, newest->id, t->refused);
     }
 }
 
-static const char *reason(const struct queue_group *g, bool complete, bool quiet)
+static const char *reason(const struct tally *t, bool complete, bool quiet)
 {
-    return complete && g->n_named ? "all that its association names is done"
-           : complete             ? "all dithers and detectors are done"
-           : quiet                ? "quiet for the configured time"
-                                  : "an operator lets it go without what is missing";
+    return complete ? t->complete
+           : quiet  ? "quiet for the configured time"
+                    : "an operator lets it go without what is missing";
 }
 
 static void next_for_group(const struct queue_group *g, double now, double quiet,
                            struct tally *t, struct plan_step *ret)
 {
-    const struct queue_job *newest = g->n_spec3 ? &g->spec3[g->n_spec3 - 1] : NULL;
+    const struct queue_job *newest = g->n_jobs ? &g->jobs[g->n_jobs - 1] : NULL;
     bool runs = false;
-    for (size_t i = 0; i < g->n_spec3; i++) {
-        const struct queue_job *j = &g->spec3[i];
+    for (size_t i = 0; i < g->n_jobs; i++) {
+        const struct queue_job *j = &g->jobs[i];
         runs |= j->state == JOB_RUNNING;
         if (j != newest && job_may_move(j->state, JOB_SUPERSEDED) &&
             (j->state != JOB_DONE || newest->state == JOB_DONE)) {
@@ -307,8 +309,7 @@ static void next_for_group(const struct queue_group *g, double now, double quiet
     }
     if (!t->n_own) {
         if (newest && newest->state == JOB_WAITING) {
-            step(ret, PLAN_SUPERSEDE, 0, newest->id,
-                 t->n ? "associations combine its exposures" : "no exposure is left");
+            step(ret, PLAN_SUPERSEDE, 0, newest->id, t->nothing);
         } else {
             say_waits(g, t, ret);
         }
@@ -320,7 +321,7 @@ static void next_for_group(const struct queue_group *g, double now, double quiet
     }
     if (!newest || (newest->state != JOB_WAITING && newest->state != JOB_RUNNING &&
                     newest->state != JOB_SUSPECT && t->news)) {
-        step(ret, PLAN_ADD_SPEC3, 0, 0, "");
+        step(ret, PLAN_ADD_JOB, 0, 0, "");
         return;
     }
     if (newest->state != JOB_WAITING || runs) {
@@ -330,7 +331,7 @@ static void next_for_group(const struct queue_group *g, double now, double quiet
     bool complete = settled && !t->missing.n && !t->failed.n;
     bool is_quiet = !g->n_named && now - t->last >= quiet;
     if (complete || (settled && (is_quiet || g->proceed_at > 0))) {
-        step(ret, PLAN_QUEUE, 0, newest->id, reason(g, complete, is_quiet));
+        step(ret, PLAN_QUEUE, 0, newest->id, reason(t, complete, is_quiet));
         ret->inputs = t->done;
         ret->n_inputs = t->n_done;
         ret->companions = t->spectra;
@@ -348,12 +349,14 @@ int planner_group(const struct queue_group *g, const struct plan_rules *rules,
     *ret = (struct plan_step){0};
     struct tally *t = mem_calloc(1, sizeof *t, err);
     int code = ERR_NOMEM;
-    size_t n = g->n_members + g->n_named + 1;
+    size_t n = g->n_members + g->n_named + g->n_dispersers + 1;
     if (t && (t->members = mem_calloc(n, sizeof(void *), err)) &&
         (t->done = mem_calloc(n, sizeof *t->done, err)) &&
         (t->spectra = mem_calloc(g->n_neighbours + n, sizeof *t->spectra, err))) {
         code = 0;
-        if (g->n_named) {
+        if (!strcmp(g->recipe, RECIPE_COMBINE)) {
+            planner_tally_combine(g, rules, t);
+        } else if (g->n_named) {
             planner_tally_association(g, t);
         } else {
             tally(g, rules, t);

@@ -17,7 +17,8 @@
  * once the group has been quiet for the configured time. An exposure that is reduced
  * after that gives a new version, which supersedes the old. Where an association names
  * the members, it alone decides (planner_association.h). Leakage exposures are kept,
- * not reduced. What a spec2 reads beside its exposure: planner_companions.h.
+ * not reduced. What a spec2 reads beside its exposure: planner_companions.h. The spectra of
+ * several dispersers of one target are combined: planner_combine.c.
  * Thread: any. Test: tests/daemon/test_planner.c
  */
 
@@ -29,6 +30,7 @@ struct plan_rules {
     bool linked;                /* dedicated backgrounds of the program are used */
     bool off_scene;             /* so are those that nothing links to the target */
     bool in_spec3;              /* these two are subtracted by spec3, as a spectrum */
+    bool combine;               /* the spectra of a target's dispersers are combined */
 };
 
 /*
@@ -48,8 +50,8 @@ enum plan_verb {
     PLAN_NOTHING,
     PLAN_SUPERSEDE_EXPOSURE, /* .exposure: rewritten under the same name */
     PLAN_ADD_SPEC2,          /* .exposure; waiting */
-    PLAN_ADD_SPEC3,          /* the group's next version, waiting */
-    PLAN_QUEUE,              /* .job, with .companions; .inputs if it is a spec3 */
+    PLAN_ADD_JOB,            /* the next version of the group's recipe, waiting */
+    PLAN_QUEUE,              /* .job, with .companions; .inputs if it is no spec2 */
     PLAN_SUPERSEDE,          /* .job */
     PLAN_SET_COMPANIONS,     /* .job, with .companions; it stays as it is */
     PLAN_AGAIN,              /* .job is superseded, .exposure gets the next version */
@@ -59,7 +61,7 @@ enum plan_verb {
 struct plan_step {
     enum plan_verb verb;
     int64_t exposure, job;
-    int64_t *inputs; /* spec2 jobs in the order of their names; plan_step_done */
+    int64_t *inputs; /* jobs in the order of their names; plan_step_done */
     size_t n_inputs;
     struct queue_companion *companions;
     size_t n_companions;
@@ -68,6 +70,13 @@ struct plan_step {
     double quiet_since; /* PLAN_NOTHING: quietness since then will release it, or 0 */
     double look_at;     /* PLAN_NOTHING of a spec2: when it may go, or 0 */
 };
+
+/*
+ * The target of a spec3 group: its name without "_<disperser>-<filter>", into ret[QUEUE_NAME].
+ * False if it does not end so. Groups of one target differ in this end only, whether their
+ * headers name them or an association.
+ */
+bool planner_target(const char *group, char *ret);
 
 /*
  * The next thing to do for what came under one base name: the newest replaces the older
@@ -79,7 +88,7 @@ void planner_base(const struct queue_member *members, size_t n,
                   const struct plan_rules *rules, struct plan_step *ret);
 
 /*
- * The next thing to do for a group's spec3, in the same manner. Cost: O(n log n).
+ * The next thing to do for a group's spec3 or combine, in the same manner. Cost: O(n log n).
  * Given: g; now in seconds.
  */
 int planner_group(const struct queue_group *g, const struct plan_rules *rules,

@@ -58,6 +58,8 @@ static void tally_state(const struct queue_named *n, struct tally *t)
 void planner_tally_association(const struct queue_group *g, struct tally *t)
 {
     const struct queue_named *first = NULL;
+    t->complete = "all that its association names is done";
+    t->nothing = "no exposure is left";
     for (size_t i = 0; i < g->n_named; i++) {
         const struct queue_named *n = &g->named[i];
         t->last = fmax(t->last, n->at);

@@ -290,7 +290,7 @@ void planner_spectra(const struct queue_group *g, const struct plan_rules *rules
                      struct queue_companion *ret, size_t *ret_n, size_t *ret_pending,
                      bool *ret_news)
 {
-    double made = g->n_spec3 ? g->spec3[g->n_spec3 - 1].created_at : 0;
+    double made = g->n_jobs ? g->jobs[g->n_jobs - 1].created_at : 0;
     *ret_n = *ret_pending = 0;
     *ret_news = false;
     for (size_t i = 0; i < g->n_members && rules->in_spec3; i++) {

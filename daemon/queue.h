@@ -50,7 +50,7 @@ struct queue_exposure {
 struct queue_job {
     int64_t id;
     char name[2 * QUEUE_NAME]; /* "<recipe>-<base>-<version>" */
-    char recipe[8];            /* "spec2" or "spec3" */
+    char recipe[8];            /* "spec2", "spec3" or "combine" */
     char base[QUEUE_NAME];     /* of its products */
     char group[QUEUE_NAME];
     char program[16];
@@ -167,7 +167,7 @@ int queue_note_file(struct queue *q, int64_t exposure, const struct queue_file *
  */
 int queue_add_job(struct queue *q, const struct queue_job *job, double now,
                   struct queue_job *ret, struct err *err);
-/* What a spec3 job reads: the products of these jobs, in this order. */
+/* What a spec3 or combine job reads: the products of these jobs, in this order. */
 int queue_set_inputs(struct queue *q, int64_t job, const int64_t *input_jobs, size_t n,
                      struct err *err);
 
@@ -300,10 +300,22 @@ struct queue_neighbour {
 int queue_load_base(struct queue *q, const char *base, const char *program,
                     struct queue_member **ret, size_t *ret_n, struct err *err);
 
-/* A group: its members in the order of their base names, likewise; and its spec3 jobs that
- * are not superseded, oldest version first. */
+/* The newest spec3 of one disperser of a target (queue_dispersers.c). */
+struct queue_disperser {
+    int64_t job;
+    char group[QUEUE_NAME], program[16];
+    enum job_state state;
+    double changed_at;
+    bool has_spectrum; /* it has published an x1d */
+    bool read;         /* by the newest combine */
+    bool unsettled;    /* its group has spec2 jobs to run, or is to be looked at */
+};
+
+/* A group: its members in the order of their base names, likewise; and the jobs of its
+ * recipe that are not superseded, oldest version first. */
 struct queue_group {
     char name[QUEUE_NAME];
+    char recipe[8]; /* "spec3", or "combine": the target of the dispersers */
     char program[16], observation[16], filter[12], grating[12];
     struct queue_member *members;
     size_t n_members;
@@ -311,8 +323,10 @@ struct queue_group {
     size_t n_neighbours;
     struct queue_companion *companions; /* of its spec2 jobs, job by job */
     size_t n_companions;
-    struct queue_job *spec3;
-    size_t n_spec3;
+    struct queue_job *jobs;
+    size_t n_jobs;
+    struct queue_disperser *dispersers; /* of a combine, by their names */
+    size_t n_dispersers;
     struct queue_named *named; /* by a spec3 association of this name, in its order */
     size_t n_named;            /* 0: the headers decide */
     size_t n_dropped;          /* read by the newest spec3, and not named any more */
@@ -323,6 +337,12 @@ struct queue_group {
 int queue_load_group(struct queue *q, const char *group, struct queue_group *ret,
                      struct err *err);
 void queue_group_done(struct queue_group *g);
+/*
+ * A target is to be looked at. It becomes a group of its own once two spec3 groups are named
+ * "<target>_..." and may_begin; without that only one that is there is marked.
+ */
+int queue_mark_target(struct queue *q, const char *target, bool may_begin,
+                      struct err *err);
 
 /*
  * Names of groups to be looked at: those in which something changed that their jobs
@@ -400,8 +420,8 @@ int queue_backup(struct queue *q, const char *path, struct err *err);
 
 /*
  * What must hold whatever happened: SQLite's own checks, known states, one live spec2 for
- * each accepted science exposure, products and inputs where they belong, the last event of
- * everything telling its state, true sums. Returned: *ret_report, a new text with a line for
+ * each accepted science exposure, products and inputs where they belong, combines of two
+ * dispersers or more, the last event of everything telling its state, true sums. Returned: *ret_report, a new text with a line for
  * each finding, "" if all is well.
  */
 int queue_check(struct queue *q, char **ret_report, struct err *err);

@@ -50,7 +50,7 @@ int queue_association_members(struct queue *q, int64_t association, size_t limit
                               struct queue_named_row **ret, size_t *ret_n,
                               struct err *err);
 
-/* What associations say of a group: fills in its parts; g->spec3 is loaded. */
+/* What associations say of a group: fills in its parts; g->jobs is loaded. */
 int queue_load_named(struct queue *q, struct queue_group *g, int64_t newest_spec3,
                      struct err *err);
 

@@ -47,6 +47,13 @@ static const char *const invariants[] = {
     " WHERE j.state IN ('queued', 'running', 'suspect', 'deferred', 'done')"
     " AND NOT EXISTS (SELECT 1 FROM job_input i WHERE i.job = j.id) LIMIT " SHOWN,
 
+    "SELECT 'job ' || name || ' combines ' || n || ' spec3 jobs of ' || bases ||"
+    " ' dispersers' FROM (SELECT j.name, count(s.id) AS n, count(DISTINCT s.base) AS"
+    " bases FROM job j JOIN job_input i ON i.job = j.id LEFT JOIN job s ON s.id ="
+    " i.input_job AND s.recipe = 'spec3' AND s.base > j.base || '_'"
+    " AND s.base < j.base || '`' WHERE j.recipe = 'combine' GROUP BY j.id)"
+    " WHERE n < 2 OR n <> bases LIMIT " SHOWN,
+
     "SELECT 'group ' || grp || ' is not known' FROM (SELECT DISTINCT grp FROM exposure)"
     " WHERE grp NOT IN (SELECT name FROM grp) LIMIT " SHOWN,
 

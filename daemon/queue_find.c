@@ -9,6 +9,8 @@
 /* Rows that one call looks at. */
 #define WINDOW 5000
 
+#define RECIPES 3
+
 int queue_select(struct queue *q, const struct queue_filter *filter, int64_t from,
                  size_t limit, struct queue_job **ret, size_t *ret_n, int64_t *ret_next,
                  struct err *err)
@@ -98,27 +100,28 @@ static size_t in_common(const char *a, const char *b)
 int queue_near_job(struct queue *q, const char *name, char ret[2 * QUEUE_NAME],
                    struct err *err)
 {
-    static const char *const recipes[] = {"spec2", "spec3"};
+    static const char *const recipes[] = {"spec2", "spec3", "combine"};
     *ret = 0;
     const char *base = name;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < RECIPES; i++) {
         size_t n = strlen(recipes[i]);
         base = !strncmp(name, recipes[i], n) && name[n] == '-' ? name + n + 1 : base;
     }
     size_t best = 0;
-    for (int i = 0; i < 4; i++) { /* its neighbours in the order of names */
+    for (int i = 0; i < 2 * RECIPES; i++) { /* its neighbours in the order of names */
         sqlite3_stmt *st;
         char(*names)[2 * QUEUE_NAME];
         size_t n;
         int code =
-            i < 2 ? sql_prepare(q, &st, err,
-                                "SELECT name FROM job WHERE recipe = ? AND base >= ?"
-                                " ORDER BY base, version DESC LIMIT 1",
-                                "ss", recipes[i], base)
-                  : sql_prepare(q, &st, err,
-                                "SELECT name FROM job WHERE recipe = ? AND base < ?"
-                                " ORDER BY base DESC, version DESC LIMIT 1",
-                                "ss", recipes[i - 2], base);
+            i < RECIPES
+                ? sql_prepare(q, &st, err,
+                              "SELECT name FROM job WHERE recipe = ? AND base >= ?"
+                              " ORDER BY base, version DESC LIMIT 1",
+                              "ss", recipes[i], base)
+                : sql_prepare(q, &st, err,
+                              "SELECT name FROM job WHERE recipe = ? AND base < ?"
+                              " ORDER BY base DESC, version DESC LIMIT 1",
+                              "ss", recipes[i - RECIPES], base);
         code = code ? code : sql_rows(q, st, sizeof *names, read_name, &names, &n, err);
         if (code) {
             return code;

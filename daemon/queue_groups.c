@@ -64,6 +64,24 @@ int queue_load_base(struct queue *q, const char *base, const char *program,
 
 /* ---- groups ---- */
 
+/* A group that exposures belong to, or that an association names or once named, has spec3
+ * jobs; any other one is a target. */
+static int load_recipe(struct queue *q, struct queue_group *g, struct err *err)
+{
+    sqlite3_stmt *st;
+    int64_t has_members = 0;
+    int code =
+        sql_prepare(q, &st, err,
+                    "SELECT EXISTS (SELECT 1 FROM exposure WHERE grp = ?1)"
+                    " OR EXISTS (SELECT 1 FROM association_product WHERE name = ?1"
+                    " AND recipe = 'spec3' AND live = 1) OR EXISTS (SELECT 1 FROM job"
+                    " WHERE grp = ?1 AND recipe = 'spec3')",
+                    "s", g->name);
+    code = code ? code : sql_one(q, st, &has_members, err);
+    strcpy(g->recipe, has_members ? "spec3" : "combine");
+    return code;
+}
+
 static int load_header(struct queue *q, struct queue_group *g, struct err *err)
 {
     sqlite3_stmt *st;
@@ -85,7 +103,7 @@ static int load_header(struct queue *q, struct queue_group *g, struct err *err)
         code = sql_fail(q, err);
     }
     sql_done(q, st);
-    return code;
+    return code ? code : load_recipe(q, g, err);
 }
 
 int queue_load_group(struct queue *q, const char *group, struct queue_group *ret,
@@ -98,13 +116,13 @@ int queue_load_group(struct queue *q, const char *group, struct queue_group *ret
     code = code ? code
                 : sql_prepare(q, &st, err,
                               "SELECT " QUEUE_JOB_COLUMNS " FROM job WHERE grp = ?"
-                              " AND recipe = 'spec3' AND state <> 'superseded'"
+                              " AND recipe = ? AND state <> 'superseded'"
                               " ORDER BY version",
-                              "s", group);
-    code = code ? code
-                : sql_rows(q, st, sizeof *g.spec3, queue_read_job, &g.spec3, &g.n_spec3,
-                           err);
-    int64_t newest = !code && g.n_spec3 ? g.spec3[g.n_spec3 - 1].id : 0;
+                              "ss", group, g.recipe);
+    code =
+        code ? code
+             : sql_rows(q, st, sizeof *g.jobs, queue_read_job, &g.jobs, &g.n_jobs, err);
+    int64_t newest = !code && g.n_jobs ? g.jobs[g.n_jobs - 1].id : 0;
     code =
         code
             ? code
@@ -121,6 +139,9 @@ int queue_load_group(struct queue *q, const char *group, struct queue_group *ret
                            &g.n_members, err);
     code = code ? code : queue_load_neighbours(q, &g, newest, err);
     code = code ? code : queue_load_named(q, &g, newest, err);
+    code = code || strcmp(g.recipe, "combine")
+               ? code
+               : queue_load_dispersers(q, &g, newest, err);
     if (code) {
         queue_group_done(&g);
     } else {
@@ -132,11 +153,12 @@ int queue_load_group(struct queue *q, const char *group, struct queue_group *ret
 void queue_group_done(struct queue_group *g)
 {
     free(g->members);
-    free(g->spec3);
+    free(g->jobs);
     free(g->neighbours);
     free(g->companions);
     free(g->named);
     free(g->taken);
+    free(g->dispersers);
     *g = (struct queue_group){0};
 }
 

@@ -85,8 +85,8 @@ int queue_find_job(struct queue *q, const char *name, struct queue_job *ret,
                            number);
         code = code ? code : first_job(q, st, &j, err);
     }
-    static const char *const recipes[] = {"spec2", "spec3"};
-    for (int i = 0; i < 2 && !code && !j.id; i++) { /* the newest of these products */
+    static const char *const recipes[] = {"spec2", "spec3", "combine"};
+    for (int i = 0; i < 3 && !code && !j.id; i++) { /* the newest of these products */
         code = sql_prepare(q, &st, err,
                            "SELECT " QUEUE_JOB_COLUMNS " FROM job"
                            " WHERE recipe = ? AND base = ?"

@@ -24,7 +24,8 @@
              " WHERE i.input_job = j.id AND NOT (" IS_OLD(                             \
                  "r") ") UNION ALL SELECT 1 FROM companion c JOIN job r ON"            \
                       " r.id = c.job WHERE c.input_job = j.id AND NOT (" IS_OLD(       \
-                          "r") ")) ORDER BY j.recipe DESC, j.changed_at LIMIT ?2"
+                          "r") ")) ORDER BY j.recipe <> 'combine', j.recipe DESC, "    \
+                               "j.changed_at LIMIT ?2"
 
 /* Exposures whose copy no job needs any more. */
 #define NOT_NEEDED                                                                     \

@@ -105,6 +105,10 @@ void queue_read_waiting(sqlite3_stmt *st, void *row); /* queue_groups.c */
 int queue_load_neighbours(struct queue *q, struct queue_group *g, int64_t newest_spec3,
                           struct err *err);
 
+/* queue_dispersers.c */
+int queue_load_dispersers(struct queue *q, struct queue_group *g,
+                          int64_t newest_combine, struct err *err);
+
 struct queue_event_row { /* for queue_add_event; ids 0 and NULL texts are none */
     int64_t exposure, job;
     const char *file, *from, *to, *message;

@@ -139,19 +139,43 @@ static int reduce_spec2(struct reduced *d, const struct queue_stale *s, struct e
     return code ? code : add_version(d, &s->job, err);
 }
 
-/* After what it reads: a spec2 that is done again gives the group its next spec3 by itself. */
-static int reduce_spec3(struct reduced *d, const struct queue_stale *s, struct err *err)
+/* Is it stale and done still, and does no newer version follow? */
+static int is_due(struct reduced *d, int64_t job, bool *ret, struct err *err)
+{
+    const struct queue_stale_filter filter = {.job = job};
+    struct queue_stale *rows;
+    size_t n;
+    int code = queue_stale(d->report->queue, &filter, 0, 1, &rows, &n, err);
+    if (!code) {
+        *ret = n > 0;
+        free(rows);
+    }
+    return code;
+}
+
+/*
+ * After what it reads: that gives a group its next spec3, and a target its next combine, by
+ * itself. Three recipes deep at most.
+ */
+static int reduce_one(struct reduced *d, const struct queue_stale *s, struct err *err)
 {
     struct queue *q = d->report->queue;
     struct queue_stale *inputs;
     size_t n;
-    bool done = false;
-    int code = queue_stale_input_jobs(q, s->job.id, &inputs, &n, err);
+    bool due = false, done = false;
+    int code = is_due(d, s->job.id, &due, err);
+    if (code || !due) {
+        return code;
+    }
+    if (s->job.exposure) {
+        return reduce_spec2(d, s, err);
+    }
+    code = queue_stale_input_jobs(q, s->job.id, &inputs, &n, err);
     if (code) {
         return code;
     }
     for (size_t i = 0; i < n && !code; i++) {
-        code = reduce_spec2(d, &inputs[i], err);
+        code = reduce_one(d, &inputs[i], err);
     }
     free(inputs);
     code = code ? code : queue_inputs_done(q, s->job.id, &done, err);
@@ -165,18 +189,8 @@ static int reduce(struct reduced *d, const struct queue_stale *rows, size_t n,
                   struct err *err)
 {
     int code = 0;
-    for (int round = 0; round < 2; round++) {
-        for (size_t i = 0; i < n && !code; i++) {
-            struct queue_job now;
-            const bool is_spec3 = !strcmp(rows[i].job.recipe, "spec3");
-            code = is_spec3 == (round == 1)
-                       ? queue_get_job(d->report->queue, rows[i].job.id, &now, err)
-                       : 0;
-            if (!code && is_spec3 == (round == 1) && now.state == JOB_DONE) {
-                code = is_spec3 ? reduce_spec3(d, &rows[i], err)
-                                : reduce_spec2(d, &rows[i], err);
-            }
-        }
+    for (size_t i = 0; i < n && !code; i++) {
+        code = reduce_one(d, &rows[i], err);
     }
     return code;
 }

@@ -45,6 +45,9 @@ void rules_of(const struct config *config, struct plan_rules *ret)
         .linked = strcmp(policy, "off") != 0,
         .off_scene = !strcmp(policy, "nearest"),
         .in_spec3 = !strcmp(params_string(v, "background_stage"), "master_background"),
+        .combine = params_bool(v, "combine_spectra") &&
+                   runs(config, "spec3", "extract_1d") &&
+                   runs(config, RECIPE_COMBINE, "combine_1d"),
     };
     ret->backgrounds =
         ret->in_spec3 ? runs(config, "spec3", "master_background") : images;
@@ -91,8 +94,9 @@ int rules_apply(struct queue *q, const struct config *config, struct err *err)
     struct plan_rules r;
     char text[200], before[200] = "";
     rules_of(config, &r);
-    snprintf(text, sizeof text, "%g %g %d%d%d%d%d%d", r.quiet_seconds, r.wait_seconds,
-             r.imprints, r.backgrounds, r.nods, r.linked, r.off_scene, r.in_spec3);
+    snprintf(text, sizeof text, "%g %g %d%d%d%d%d%d%d", r.quiet_seconds, r.wait_seconds,
+             r.imprints, r.backgrounds, r.nods, r.linked, r.off_scene, r.in_spec3,
+             r.combine);
     int code = queue_get_setting(q, "plan_rules", before, sizeof before, err);
     if (code || !strcmp(text, before)) {
         return code;

@@ -15,10 +15,12 @@
 
 struct stale {
     struct service *service;
-    bool wanted;   /* a pass is asked for */
-    bool busy;     /* one is under way */
-    bool rescan;   /* it begins: the references are listed first */
-    bool readers;  /* the rest of it: jobs that read stale products */
+    bool wanted; /* a pass is asked for */
+    bool busy;   /* one is under way */
+    bool rescan; /* it begins: the references are listed first */
+    bool
+        readers; /* the rest of it: jobs that read stale products, until none is left */
+    bool more;   /* one was found since they were last gone through */
     int64_t after; /* jobs up to this number have been looked at */
     size_t found;
     uv_work_t work;
@@ -115,9 +117,9 @@ static void keep(struct stale *t)
     bool news = false;
     int code = look_at_inputs(t, &err);
     if (!code && t->result.stale) {
-        t->found++;
         code = queue_set_stale(s->queue, t->row.id, t->result.step, t->result.why,
                                service_now(), &news, &err);
+        t->found += !code;
     } else if (!code) {
         code = queue_unset_stale(s->queue, t->row.id, &err);
     }
@@ -181,19 +183,23 @@ static void end(struct stale *t)
 }
 
 /* A job may have been looked at before those that it reads: jobs of a group are planned in
- * any order. */
+ * any order, and those of a target before all of its groups. */
 static void next_reader(struct stale *t)
 {
     struct err err = {0};
     if (queue_next_reader(t->service->queue, t->after, &t->row, &err)) {
         service_trouble(t->service, "cannot look for stale products: %s", err.message);
         t->busy = false;
-    } else if (!t->row.id) {
+    } else if (!t->row.id && !t->more) {
         end(t);
     } else {
-        t->after = t->row.id;
+        const size_t before = t->found;
+        t->after = t->row.id; /* 0: from the first again */
         t->result = (struct job_stale){0};
-        keep(t);
+        if (t->row.id) {
+            keep(t);
+        }
+        t->more = t->row.id && (t->more || t->found > before);
         t->row.id = 0; /* go on after other work of the loop */
         hand_over(t);
     }

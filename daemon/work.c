@@ -10,6 +10,7 @@
 #include "common/base/publish.h"
 #include "daemon/kept.h"
 #include "daemon/queue_stale.h"
+#include "stages/recipe.h"
 
 char *work_folder(const struct work_place *place, const struct queue_job *row,
                   struct err *err)
@@ -57,10 +58,16 @@ static int find_product(struct queue *q, int64_t from, const char *suffix, char 
     return code;
 }
 
+static bool is_combine(const char *recipe)
+{
+    return !strcmp(recipe, RECIPE_COMBINE);
+}
+
 static int add_product(struct queue *q, int64_t from, struct job *job, struct err *err)
 {
     char *path, sha256[65];
-    int code = find_product(q, from, "cal", &path, sha256, err);
+    const char *suffix = is_combine(job->recipe) ? "x1d" : "cal";
+    int code = find_product(q, from, suffix, &path, sha256, err);
     return code ? code : add_input(job, path, sha256, err);
 }
 
@@ -124,9 +131,9 @@ int work_settings(const struct config *config, const char *recipe, struct job *j
                   struct err *err)
 {
     size_t n;
-    char **lines = config_strings(
-        config, !strcmp(recipe, "spec3") ? "spec3_settings" : "spec2_settings", &n,
-        err);
+    char key[32];
+    snprintf(key, sizeof key, "%s_settings", recipe);
+    char **lines = config_strings(config, key, &n, err);
     struct job_setting *s = lines ? mem_calloc(n, sizeof *s, err) : NULL;
     int code = s ? 0 : ERR_NOMEM;
     job->settings = s;
@@ -175,7 +182,7 @@ int work_describe(struct queue *q, const struct spool *spool,
                   const struct config *config, const struct work_place *place,
                   const struct queue_job *row, struct job *ret, struct err *err)
 {
-    const char *name = !strcmp(row->recipe, "spec3") ? row->base : row->product;
+    const char *name = !strcmp(row->recipe, "spec2") ? row->product : row->base;
     struct job job = {.threads = place->threads, .attempt = row->attempt};
     int code = ERR_NOMEM;
     if (!(job.id = mem_strdup(row->name, err)) ||
@@ -239,7 +246,7 @@ static int add_replaced(struct queue *q, const struct queue_job *row, struct job
         code = queue_products(q, old.id, &p, &n, err);
     }
     for (size_t i = 0; i < n && !code && !job->replaces; i++) {
-        if (!strcmp(p[i].suffix, "x1d")) {
+        if (!strcmp(p[i].suffix, is_combine(row->recipe) ? "c1d" : "x1d")) {
             job->replaces = kept_path(p[i].path, old.name, err);
             code = job->replaces ? 0 : ERR_NOMEM;
         }

@@ -18,9 +18,10 @@ static int put_file(struct sha256 *sum, const char *role, const char *path,
     return code ? code : put(sum, sha256, err);
 }
 
+/* Are the hashes known of all that it depends on? Spectra are combined without references. */
 static bool is_pinned(const struct job *job)
 {
-    bool pinned = job->n_references > 0;
+    bool pinned = job->n_references > 0 || !strcmp(job->recipe, RECIPE_COMBINE);
     for (size_t i = 0; i < job->n_inputs; i++) {
         pinned = pinned && job->inputs[i].sha256[0];
     }

@@ -137,12 +137,23 @@ static int write_product(struct job_context *c, enum kind kind, const void *what
     return write_named(c, kind, what, c->base, suffix, err);
 }
 
+static bool is_combine(const struct job_context *c)
+{
+    return !strcmp(c->plan.recipe->name, RECIPE_COMBINE);
+}
+
+/* What the name of the recipe's spectrum ends in. */
+static const char *spectrum_end(const struct job_context *c)
+{
+    return is_combine(c) ? "_c1d.fits" : "_x1d.fits";
+}
+
 /* Of the spectrum that is about to be replaced: its path, or NULL. The caller frees. */
 static char *find_replaced(const struct job_context *c, struct err *err)
 {
     for (size_t i = 0; i < c->set.n && c->data.spectrum; i++) {
         const char *path = c->set.parts[i].final_path;
-        if (path_has_suffix(path, "_x1d.fits")) {
+        if (path_has_suffix(path, spectrum_end(c))) {
             path = c->job->replaces ? c->job->replaces : path;
             return access(path, F_OK) ? NULL : mem_strdup(path, err);
         }
@@ -151,14 +162,16 @@ static char *find_replaced(const struct job_context *c, struct err *err)
 }
 
 /* The job that made a spectrum, from the manifest beside it; false: none is there. */
-static bool read_maker(const struct job_context *c, const char *x1d, struct job *ret)
+static bool read_maker(const struct job_context *c, const char *spectrum,
+                       struct job *ret)
 {
     struct err none = {0};
-    if (!path_has_suffix(x1d, "_x1d.fits")) {
+    const char *end = spectrum_end(c);
+    if (!path_has_suffix(spectrum, end)) {
         return false;
     }
-    const size_t base = strlen(x1d) - strlen("_x1d.fits");
-    char *path = mem_printf(&none, "%.*s_%s_manifest.json", (int)base, x1d,
+    const size_t base = strlen(spectrum) - strlen(end);
+    char *path = mem_printf(&none, "%.*s_%s_manifest.json", (int)base, spectrum,
                             c->plan.recipe->name);
     bool found = path && !job_read(path, ret, &none);
     free(path);
@@ -191,7 +204,9 @@ static int compare_spectra(struct job_context *c, struct err *err)
     struct err none = {0};
     char line[400], *path = find_replaced(c, err);
     int code = 0;
-    if (path && !spectrum_read(path, &old, &none)) { /* else: none that can be read */
+    if (path && !(is_combine(c) ? spectrum_read_combined(path, &old, &none)
+                                : spectrum_read(path, &old, &none))) {
+        /* else: none that can be read */
         code = job_difference(old, c->data.spectrum, &c->result->difference, err);
         code = code ? code : write_difference(c, old, path, err);
         job_difference_text(&c->result->difference, line, sizeof line);

@@ -135,6 +135,9 @@ void exposure_glean_meta(const struct header *primary, const struct header *scie
  */
 bool exposure_reaches(const char *detector, const char *grating, const char *filter);
 
+/* Is it one of the nine pairs that give science spectra? In capitals or not. */
+bool exposure_is_pair(const char *grating, const char *filter);
+
 /* The same of an exposure: ERR_INPUT that names the keywords if it does not. */
 int exposure_check_reaches(const struct exposure_meta *meta, struct err *err);
 

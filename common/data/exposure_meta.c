@@ -371,6 +371,17 @@ void exposure_glean_meta(const struct header *primary, const struct header *scie
     snprintf(ret->target_name, sizeof ret->target_name, "%s", target);
 }
 
+bool exposure_is_pair(const char *grating, const char *filter)
+{
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        if (!strcasecmp(pairs[i].grating, grating) &&
+            !strcasecmp(pairs[i].filter, filter)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool exposure_reaches(const char *detector, const char *grating, const char *filter)
 {
     if (strcmp(detector, "NRS2") != 0) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "common/base/mem.h"
 #include "common/base/path.h"
 #include "common/data/fits_io.h"
 #include "common/data/product_asdf.h"
@@ -151,23 +152,33 @@ int spectrum_write(const struct spectrum *s, const char *path, const char *filen
     return fits_out_close(f, err);
 }
 
-static int read_column(struct fits_in *f, int hdu, struct spectrum *s, size_t column,
-                       struct err *err)
+/* A kind of table. */
+struct kind {
+    const char *extname;
+    const struct spectrum_column *columns;
+    size_t n;
+};
+static const struct kind extracted_kind = {"EXTRACT1D", columns, N_COLUMNS},
+                         combined_kind = {"COMBINE1D", combined, N_COMBINED};
+
+static int read_column(struct fits_in *f, int hdu, struct spectrum *s,
+                       const struct kind *kind, size_t column, struct err *err)
 {
     double *values = NULL;
     int64_t *flags = NULL;
     size_t repeat = 0;
-    const char *name = columns[column].name;
-    if (columns[column].type == FITS_DOUBLE) {
+    const struct spectrum_column *c = &kind->columns[column];
+    const char *name = c->name;
+    if (c->type == FITS_DOUBLE) {
         int code = fits_in_column_doubles(f, hdu, name, &values, &repeat, err);
         if (!code && repeat == 1) {
-            memcpy(data_of(s, &columns[column]), values, s->n * sizeof *values);
+            memcpy(data_of(s, c), values, s->n * sizeof *values);
         }
         free(values);
         return code || repeat == 1
                    ? code
-                   : err_set(err, ERR_INPUT,
-                             "EXTRACT1D: column %s: expected one value a row", name);
+                   : err_set(err, ERR_INPUT, "%s: column %s: expected one value a row",
+                             kind->extname, name);
     }
     int code = fits_in_column_ints(f, hdu, name, &flags, &repeat, err);
     for (size_t i = 0; !code && repeat == 1 && i < s->n; i++) {
@@ -178,18 +189,24 @@ static int read_column(struct fits_in *f, int hdu, struct spectrum *s, size_t co
 }
 
 /* The spectrum of one extension. */
-static int read_table(struct fits_in *f, int hdu, const char *path,
-                      struct spectrum **ret, struct err *err)
+static int read_table(struct fits_in *f, int hdu, const struct kind *kind,
+                      const char *path, struct spectrum **ret, struct err *err)
 {
     const char *type = "";
     struct spectrum *s = spectrum_new(fits_in_hdu(f, hdu)->rows, err);
     if (!s) {
         return ERR_NOMEM;
     }
-    int code = fits_in_header(f, 0, &s->primary, err);
+    int code = 0;
+    if (kind == &combined_kind) {
+        s->weight = mem_calloc(s->n, sizeof *s->weight, err);
+        s->n_inputs = mem_calloc(s->n, sizeof *s->n_inputs, err);
+        code = s->weight && s->n_inputs ? 0 : ERR_NOMEM;
+    }
+    code = code ? code : fits_in_header(f, 0, &s->primary, err);
     code = code ? code : fits_in_header(f, hdu, &s->table, err);
-    for (size_t i = 0; !code && i < N_COLUMNS; i++) {
-        code = read_column(f, hdu, s, i, err);
+    for (size_t i = 0; !code && i < kind->n; i++) {
+        code = read_column(f, hdu, s, kind, i, err);
     }
     if (code) {
         spectrum_free(s);
@@ -207,16 +224,17 @@ static int read_table(struct fits_in *f, int hdu, const char *path,
     return 0;
 }
 
-int spectrum_read(const char *path, struct spectrum **ret, struct err *err)
+static int read_kind(const char *path, const struct kind *kind, struct spectrum **ret,
+                     struct err *err)
 {
     struct fits_in *f = NULL;
     struct spectrum *first = NULL, **last = &first;
     int hdu;
     int code = fits_in_open(path, ERR_INPUT, &f, err);
-    code = code ? code : fits_in_need(f, "EXTRACT1D", &hdu, err);
+    code = code ? code : fits_in_need(f, kind->extname, &hdu, err);
     for (int i = code ? 0 : hdu; !code && i < fits_in_count(f); i++) {
-        if (!strcasecmp(fits_in_hdu(f, i)->extname, "EXTRACT1D")) {
-            code = read_table(f, i, path, last, err);
+        if (!strcasecmp(fits_in_hdu(f, i)->extname, kind->extname)) {
+            code = read_table(f, i, kind, path, last, err);
             last = code ? last : &(*last)->next;
         }
     }
@@ -227,4 +245,14 @@ int spectrum_read(const char *path, struct spectrum **ret, struct err *err)
     }
     *ret = first;
     return 0;
+}
+
+int spectrum_read(const char *path, struct spectrum **ret, struct err *err)
+{
+    return read_kind(path, &extracted_kind, ret, err);
+}
+
+int spectrum_read_combined(const char *path, struct spectrum **ret, struct err *err)
+{
+    return read_kind(path, &combined_kind, ret, err);
 }

@@ -18,4 +18,7 @@ int spectrum_write(const struct spectrum *s, const char *path, const char *filen
 /* Read an _x1d back (ours or the peer's), all its spectra. The caller frees with spectrum_free. */
 int spectrum_read(const char *path, struct spectrum **ret, struct err *err);
 
+/* Likewise of a _c1d. */
+int spectrum_read_combined(const char *path, struct spectrum **ret, struct err *err);
+
 #endif

@@ -241,7 +241,7 @@ START_TEST(test_queue_versions_inputs_and_products)
     ck_assert_uint_eq(g.n_members, 2);
     ck_assert_int_eq(g.members[0].job, a.id);
     ck_assert(g.members[0].read);
-    ck_assert_uint_eq(g.n_spec3, 1);
+    ck_assert_uint_eq(g.n_jobs, 1);
     queue_group_done(&g);
     struct queue_job found;
     ok(queue_find_job(q, "spec2-a-1", &found, &err));
