@@ -110,6 +110,7 @@ int plan_exposure(struct queue *q, const struct plan_rules *rules, int64_t expos
 {
     struct queue_exposure e;
     struct plan_step step = {.verb = PLAN_ADD_SPEC2};
+    static const struct queue_group none; /* no step of a base name is about a group */
     int code = queue_get_exposure(q, exposure, &e, err);
     while (!code && step.verb != PLAN_NOTHING) {
         struct queue_member *m;
@@ -118,7 +119,7 @@ int plan_exposure(struct queue *q, const struct plan_rules *rules, int64_t expos
         if (!code) {
             planner_base(m, n, rules, &step);
             free(m);
-            code = apply(q, NULL, &step, now, err);
+            code = apply(q, &none, &step, now, err);
         }
     }
     return code;

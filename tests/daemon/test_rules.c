@@ -85,7 +85,10 @@ START_TEST(test_rules_follow_the_keys)
     ck_assert_int_eq(r.backgrounds, built("spec3", "master_background"));
     take("{\"background_policy\": \"off\"}");
     rules_of(config, &r);
-    ck_assert(!r.linked && !r.off_scene);
+    ck_assert(!r.linked && !r.off_scene && r.combine);
+    take("{\"combine_spectra\": false}");
+    rules_of(config, &r);
+    ck_assert(!r.combine);
 }
 END_TEST
 
@@ -98,6 +101,12 @@ START_TEST(test_rules_nobody_waits_for_what_is_skipped)
          " [\"master_background.skip=true\"]}");
     rules_of(config, &r);
     ck_assert(!r.imprints && !r.nods && !r.backgrounds);
+    take("{\"spec3_settings\": [\"extract_1d.skip=true\"]}");
+    rules_of(config, &r);
+    ck_assert(!r.combine); /* no spectra */
+    take("{\"combine_settings\": [\"combine_1d.skip=true\"]}");
+    rules_of(config, &r);
+    ck_assert(!r.combine);
 }
 END_TEST
 
