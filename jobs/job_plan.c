@@ -159,6 +159,12 @@ int job_plan_make(const struct job *job, struct job_plan *ret, struct err *err)
         code = recipe_set(plan.settings, job->settings[i].stage, job->settings[i].name,
                           job->settings[i].value, err);
     }
+    for (int i = 0; i < plan.recipe->n_steps && !code; i++) {
+        const struct stage *stage = plan.recipe->steps[i].stage;
+        if (stage && stage->check && !recipe_is_skipped(plan.settings, i)) {
+            code = stage->check(recipe_params(plan.settings, i), err);
+        }
+    }
     if (!code && job->stop_after) {
         code = find_wanted(&plan, "stop-after", job->stop_after, &plan.last, err);
         if (!code) {

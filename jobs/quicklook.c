@@ -123,6 +123,36 @@ static void circle(cairo_t *cr, const struct panel *p, const struct cube *c, dou
     cairo_restore(cr);
 }
 
+/* Round the spaxels that were summed. */
+static void outline(cairo_t *cr, const struct panel *p, const struct cube *c,
+                    const unsigned char *in)
+{
+    const double w = p->width / c->nx, h = p->height / c->ny;
+    cairo_save(cr);
+    cairo_set_line_cap(cr, CAIRO_LINE_CAP_SQUARE);
+    cairo_new_path(cr);
+    for (int j = 0; j <= c->ny; j++) {
+        for (int i = 0; i <= c->nx; i++) {
+            const unsigned char *at = in + (ptrdiff_t)j * c->nx + i;
+            const bool here = i < c->nx && j < c->ny && at[0];
+            const bool left = i > 0 && j < c->ny && at[-1];
+            const bool below = j > 0 && i < c->nx && at[-c->nx];
+            const double x = round(p->left + i * w),
+                         y = round(p->top + p->height - j * h);
+            if (here != left) {
+                cairo_move_to(cr, x, y);
+                cairo_line_to(cr, x, round(p->top + p->height - (j + 1) * h));
+            }
+            if (here != below) {
+                cairo_move_to(cr, x, y);
+                cairo_line_to(cr, round(p->left + (i + 1) * w), y);
+            }
+        }
+    }
+    stroke_twice(cr, 2.2);
+    cairo_restore(cr);
+}
+
 static void arrow(cairo_t *cr, double x, double y, double dx, double dy,
                   const char *name)
 {
@@ -141,7 +171,7 @@ static void arrow(cairo_t *cr, double x, double y, double dx, double dy,
     cairo_set_line_width(cr, 2.0);
     cairo_stroke(cr);
     plot_text_halo(cr, x + (length + 14.0) * dx, y + (length + 14.0) * dy + 5.5, 15.0,
-                   name);
+                   ink, name);
 }
 
 /* Direction on the picture of a step on the sky (xi east, eta north). */
@@ -253,6 +283,9 @@ static void draw_image(cairo_t *cr, const struct cube *c, const struct spectrum 
     int number = 1;
     for (const struct spectrum *t = s; t; t = t->next, number++) {
         double x = t->extraction_x, y = t->extraction_y;
+        if (t->region) {
+            outline(cr, &p, c, t->region);
+        }
         if (!(t->aperture_arcsec > 0.0)) {
             continue;
         }
@@ -264,10 +297,10 @@ static void draw_image(cairo_t *cr, const struct cube *c, const struct spectrum 
         if (s->next) { /* its number, in the colour of its spectrum */
             char name[16];
             snprintf(name, sizeof name, "%d", number);
-            plot_colour(cr, colour_of(number - 1), 1.0);
-            plot_text(cr, p.left + (x + 0.5 + t->aperture_arcsec / arcsec) * side + 3.0,
-                      p.top + p.height - (y + 0.5) * side, 15.0, true, TEXT_LEFT, false,
-                      name);
+            plot_text_halo(
+                cr, p.left + (x + 0.5 + t->aperture_arcsec / arcsec) * side + 10.0,
+                p.top + p.height - (y + 0.5) * side + 5.5, 15.0, colour_of(number - 1),
+                name);
         }
     }
     compass(cr, &p, c);

@@ -8,7 +8,7 @@
 /*
  * A picture of a cube and its spectrum, for a first look: 1600 x 900 pixels, PNG.
  * Left the cube's median over the wavelengths (asinh stretch between percentiles) with
- * offsets in arcsec, north and east, aperture and annulus; right the spectrum with its
+ * offsets in arcsec, north and east, aperture and annulus or the region that was summed; right the spectrum with its
  * error band, and below it signal to noise. The ranges do not follow single bad voxels.
  *
  * Given:     c; s (may be NULL: the picture shows the cube alone); path: the file to

@@ -92,7 +92,8 @@ double plot_text_fit(cairo_t *cr, double x, double y, double size, double room,
     return plot_text(cr, x, y, fit, bold, TEXT_LEFT, false, text);
 }
 
-void plot_text_halo(cairo_t *cr, double x, double y, double size, const char *text)
+void plot_text_halo(cairo_t *cr, double x, double y, double size, struct rgb colour,
+                    const char *text)
 {
     double width = plot_text_width(cr, size, true, text);
     cairo_new_path(cr);
@@ -101,7 +102,7 @@ void plot_text_halo(cairo_t *cr, double x, double y, double size, const char *te
     cairo_set_source_rgba(cr, 1.0, 1.0, 1.0, 0.85);
     cairo_set_line_width(cr, 4.0);
     cairo_stroke_preserve(cr);
-    plot_colour(cr, ink, 1.0);
+    plot_colour(cr, colour, 1.0);
     cairo_fill(cr);
 }
 

@@ -38,7 +38,8 @@ double plot_text_fit(cairo_t *cr, double x, double y, double size, double room,
                      bool bold, const char *text);
 
 /* A bold word centred at x with a light halo, for any ground. */
-void plot_text_halo(cairo_t *cr, double x, double y, double size, const char *text);
+void plot_text_halo(cairo_t *cr, double x, double y, double size, struct rgb colour,
+                    const char *text);
 
 /* The width one line would take, in pixels. */
 double plot_text_width(cairo_t *cr, double size, bool bold, const char *text);

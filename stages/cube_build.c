@@ -132,8 +132,21 @@ static int set_sky(struct making *m, const struct ref_cubepar *par,
     const struct cube_survey *s = &m->survey;
     int code = cube_grid_set(request, row, ref_cubepar_waves_of(par, w, disperser),
                              disperser, 4 * s->n, s->ra, s->dec, &m->grid, err);
+    if (!code && w == CUBEPAR_DRIZZLE &&
+        (params_real(m->params, "rois") > 0 || params_real(m->params, "roiw") > 0)) {
+        stage_warn(m->env,
+                   "rois and roiw do nothing with weighting = drizzle; they are "
+                   "for emsm and msm");
+    }
     if (code || w == CUBEPAR_DRIZZLE) {
         return code;
+    }
+    if (params_real(m->params, "rois") > 0 &&
+        params_real(m->params, "rois") < m->grid.scale / 2) {
+        stage_warn(m->env,
+                   "rois = %g arcsec is less than half a spaxel of %g arcsec: most "
+                   "spaxels stay empty",
+                   params_real(m->params, "rois"), m->grid.scale);
     }
     const struct cube_shepard_request shepard = {
         w == CUBEPAR_EMSM, params_real(m->params, "rois"),

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/base/mem.h"
 #include "common/base/path.h"
 #include "common/data/source_catalog.h"
 #include "stages/extract_1d_center.h"
@@ -49,6 +50,16 @@ static int check_cube(const struct cube *c, struct err *err)
                    c->filename);
 }
 
+/* For the picture: which spaxels lie by half or more in what was summed. */
+static int keep_region(const struct aperture *a, struct spectrum *s, struct err *err)
+{
+    s->region = mem_calloc((size_t)a->nx * (size_t)a->ny, 1, err);
+    for (size_t i = 0; s->region && i < a->n; i++) {
+        s->region[a->index[i]] = a->weight[i] >= 0.5;
+    }
+    return s->region ? 0 : ERR_NOMEM;
+}
+
 /* A place of its own, by the parameters, or the field; EXTENDED is summed as a whole. */
 static int extract_single(const struct extract_plan *p, struct spectrum **ret,
                           struct err *err)
@@ -88,6 +99,7 @@ static int extract_single(const struct extract_plan *p, struct spectrum **ret,
         code = header_set_string(&(*ret)->table, "EXTRREGN",
                                  path ? path_base(path) : "ELLIPSE",
                                  "Region that was summed", err);
+        code = code ? code : keep_region(region, *ret, err);
         if (code) {
             spectrum_free(*ret);
         }
@@ -146,15 +158,18 @@ static int extract_catalog(const struct extract_plan *p, const char *path,
             code = 0;
         } else if (!code) {
             code = name_source(*last, source, i + 1, err);
+            stage_note(p->env, "%s: spaxel %.3f %.3f, aperture %.3g arcsec", what, at.x,
+                       at.y, (*last)->aperture_arcsec);
             last = &(*last)->next;
         }
         stage_progress(p->env, (double)(i + 1) / (double)n);
     }
     if (!code && !first) {
-        code = err_set(err, ERR_PARAM,
-                       "%s: none of its sources lies on the cube %s; RA and Dec in "
-                       "degrees are right",
-                       path, p->c->filename);
+        code =
+            err_set(err, ERR_PARAM,
+                    "%s: none of its sources can be extracted from %s; RA and Dec in "
+                    "degrees, on the cube, are right",
+                    path, p->c->filename);
     }
     free(sources);
     if (code) {
@@ -165,7 +180,7 @@ static int extract_catalog(const struct extract_plan *p, const char *path,
     return code;
 }
 
-static int check_choice(const struct params *params, struct err *err)
+static int check(const struct params *params, struct err *err)
 {
     const double *ellipse;
     const size_t n = params_list(params, "ellipse", &ellipse);
@@ -182,7 +197,7 @@ static int check_choice(const struct params *params, struct err *err)
                        "extract_1d: of ellipse, region and source_catalog only one may "
                        "be given");
     }
-    return 0;
+    return extract_center_check(params, err);
 }
 
 static int run(const struct stage_env *env, const struct params *params,
@@ -191,7 +206,7 @@ static int run(const struct stage_env *env, const struct params *params,
     const char *catalog = params_string(params, "source_catalog");
     struct spectrum *s = NULL;
     int code = check_cube(data->cube, err);
-    code = code ? code : check_choice(params, err);
+    code = code ? code : check(params, err);
     if (code) {
         return code;
     }
@@ -208,6 +223,14 @@ static int run(const struct stage_env *env, const struct params *params,
     if (!params_is_none(params, "ifu_rscale")) {
         stage_warn(env, "ifu_rscale concerns MIRI alone, as in the peer: the radius is "
                         "that of the extract1d reference");
+    }
+    if ((catalog || !params_is_none(params, "region")) &&
+        !(params_is_none(params, "center_xy") &&
+          params_is_none(params, "center_radec"))) {
+        stage_warn(env,
+                   "center_xy and center_radec do nothing where %s says what is "
+                   "extracted",
+                   catalog ? "source_catalog" : "region");
     }
     struct reference *ref = NULL, *apcorr = NULL;
     const void *object, *correction;
@@ -294,5 +317,6 @@ const struct stage stage_extract_1d = {
     .reference_types = reference_types_used,
     .params = parameters,
     .n_params = sizeof parameters / sizeof parameters[0],
+    .check = check,
     .run = run,
 };

@@ -223,15 +223,11 @@ int extract_center_sky(const struct cube *c, const char *what, double ra, double
     return 0;
 }
 
-int extract_center_place(const struct stage_env *env, const struct params *params,
-                         const struct cube *c, struct extract_center *ret,
-                         struct err *err)
+int extract_center_check(const struct params *params, struct err *err)
 {
     const double *xy, *sky;
-    size_t n = params_list(params, "center_xy", &xy);
-    size_t m = params_list(params, "center_radec", &sky);
-    bool found = n > 0;
-    *ret = (struct extract_center){.how = "CENTER_XY"};
+    const size_t n = params_list(params, "center_xy", &xy);
+    const size_t m = params_list(params, "center_radec", &sky);
     if (n != 0 && n != 2) {
         return err_set(err, ERR_PARAM,
                        "extract_1d.center_xy has %zu values; two, x and y in 0-based "
@@ -249,8 +245,24 @@ int extract_center_place(const struct stage_env *env, const struct params *param
                        "extract_1d.center_xy and center_radec are both given; one of "
                        "them is right");
     }
+    return 0;
+}
+
+int extract_center_place(const struct stage_env *env, const struct params *params,
+                         const struct cube *c, struct extract_center *ret,
+                         struct err *err)
+{
+    const double *xy, *sky;
+    size_t n = params_list(params, "center_xy", &xy);
+    size_t m = params_list(params, "center_radec", &sky);
+    bool found = n > 0;
+    *ret = (struct extract_center){.how = "CENTER_XY"};
+    int code = extract_center_check(params, err);
+    if (code) {
+        return code;
+    }
     if (m) {
-        int code =
+        code =
             extract_center_sky(c, "extract_1d.center_radec", sky[0], sky[1], ret, err);
         if (!code) {
             stage_note(env, "extracting at spaxel %.3f %.3f, from center_radec", ret->x,
@@ -263,8 +275,8 @@ int extract_center_place(const struct stage_env *env, const struct params *param
         ret->y = xy[1];
         stage_note(env, "extracting at spaxel %g %g, from center_xy", ret->x, ret->y);
     } else if (params_bool(params, "ifu_autocen")) {
-        int code = place_at_brightest(env, c, params_bool(params, "autocen_check"),
-                                      &found, ret, err);
+        code = place_at_brightest(env, c, params_bool(params, "autocen_check"), &found,
+                                  ret, err);
         if (code) {
             return code;
         }

@@ -14,6 +14,9 @@ struct extract_center {
     double spaxel_arcsec; /* side of a spaxel along y, measured on the sky */
 };
 
+/* Are center_xy and center_radec what they should be, as far as that needs no cube? */
+int extract_center_check(const struct params *params, struct err *err);
+
 /*
  * By the parameters center_xy, center_radec and ifu_autocen (with autocen_check), else at the
  * target. ERR_PARAM if what they say is not on the cube. Says what it did by env.

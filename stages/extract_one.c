@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "common/data/dq.h"
 #include "stages/extraction.h"
 
 /*
@@ -172,6 +173,16 @@ static int record_method(const struct extraction *x, const char *apcorr,
     return code;
 }
 
+static bool is_of_use(const struct spectrum *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (!(s->dq[i] & DQ_DO_NOT_USE) && isfinite(s->flux[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int extract_one(const struct extract_plan *p, const struct extract_center *at,
                 const struct aperture *region, double radius_arcsec,
                 struct spectrum **ret, struct err *err)
@@ -225,6 +236,11 @@ int extract_one(const struct extract_plan *p, const struct extract_center *at,
         if (s->n == 0) {
             code = err_set(err, ERR_NODATA, "%s: no plane of the cube has a wavelength",
                            c->filename);
+        } else if (!is_of_use(s)) {
+            stage_warn(p->env,
+                       "%s: no wavelength of the spectrum has a flux: there is "
+                       "no light where it was extracted",
+                       c->filename);
         }
     }
     if (code) {

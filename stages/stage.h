@@ -136,6 +136,9 @@ struct stage {
     const char *const *reference_types; /* ends with NULL */
     const struct param *params; /* its own; `skip` is added to all by the recipe */
     size_t n_params;
+    /* What can be said of the parameters before anything is read; NULL: nothing. ERR_PARAM
+     * names the parameter, its value and what would be right. */
+    int (*check)(const struct params *params, struct err *err);
     /* 0, or ERR_*; on failure the dataset may only be freed. */
     int (*run)(const struct stage_env *env, const struct params *params,
                struct dataset *data, struct err *err);

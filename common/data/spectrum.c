@@ -56,6 +56,7 @@ void spectrum_free(struct spectrum *s)
         free(s->dq);
         free(s->weight);
         free(s->n_inputs);
+        free(s->region);
         header_done(&s->primary);
         header_done(&s->table);
         free(s);

@@ -22,6 +22,9 @@ struct spectrum {
     double extraction_x, extraction_y; /* aperture centre, 0-based spaxel */
     /* POINT, at the middle wavelength: radii of aperture and annulus (arcsec); 0: none */
     double aperture_arcsec, annulus_in_arcsec, annulus_out_arcsec;
+    /* Summed over a region, in memory alone: its spaxels of the cube, row by row, 1: in; else
+     * NULL. */
+    unsigned char *region;
     double source_ra, source_dec; /* deg, middle of the cube: SLIT_RA, SLIT_DEC */
     struct header primary, table; /* cards for the product, beside those from above */
     struct exposure_meta meta;

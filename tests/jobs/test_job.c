@@ -341,6 +341,12 @@ START_TEST(test_job_plan_refuses)
         {"\"inputs\": [{\"path\": \"a.fits\"}], \"stop_after\": \"photom\", "
          "\"parameters\": {\"photom\": {\"skip\": true}}",
          "is skipped"},
+        {"\"inputs\": [{\"path\": \"a.fits\"}], "
+         "\"parameters\": {\"extract_1d\": {\"center_radec\": \"151\"}}",
+         "center_radec = 151; two values"},
+        {"\"inputs\": [{\"path\": \"a.fits\"}], "
+         "\"parameters\": {\"extract_1d\": {\"ellipse\": \"1,2\"}}",
+         "two semi-axes"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char text[1024];

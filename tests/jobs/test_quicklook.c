@@ -93,6 +93,16 @@ START_TEST(test_quicklook_picture)
     support_ok(quicklook_write(c, s, other, &err), &err);
     second = check_png(other, &m);
     ck_assert(n != m || memcmp(first, second, n) != 0);
+    free(second);
+    /* A region that was summed has its outline. */
+    s->aperture_arcsec = 0;
+    support_ok(quicklook_write(c, s, one, &err), &err);
+    first = (free(first), check_png(one, &n));
+    s->region = calloc(43 * 47, 1);
+    s->region[0] = s->region[43 * 20 + 7] = s->region[43 * 47 - 1] = 1;
+    support_ok(quicklook_write(c, s, other, &err), &err);
+    second = check_png(other, &m);
+    ck_assert(n != m || memcmp(first, second, n) != 0);
     free(first);
     free(second);
     spectrum_free(s);

@@ -122,6 +122,16 @@ static void close_one(void *user, size_t i, struct exposure *e)
     opened--;
 }
 
+static char said[2000]; /* warnings and notes of the last build */
+
+static void hear(void *user, int is_warning, const char *line)
+{
+    const size_t n = strlen(said);
+    (void)user;
+    (void)is_warning;
+    snprintf(said + n, sizeof said - n, "%s\n", line);
+}
+
 /* Run on exposures that come from a source, as in spec3. name NULL: no parameter. */
 static int build(struct exposure **all, size_t n, int threads, const char *name,
                  const char *value, struct cube **ret, struct err *err)
@@ -144,8 +154,10 @@ static int build(struct exposure **all, size_t n, int threads, const char *name,
                             .refs = kit.refs,
                             .recipe = "spec3",
                             .override = path_of,
+                            .note = hear,
                             .stage_name = stage->name};
     struct dataset data = {.source = &source};
+    *said = 0;
     opened = most_open = 0;
     int code = stage->run(&env, params, &data, err);
     *ret = data.cube;
@@ -236,6 +248,21 @@ START_TEST(test_cube_build_parameters)
     cube_free(c);
     support_ok(build(all, 1, 2, "nspax_x", "10", &c, &err), &err);
     ck_assert_int_eq(c->nx, 11);
+    cube_free(c);
+    /* what cannot have been meant is said */
+    support_ok(build(all, 1, 2, "rois", "0.1", &c, &err), &err);
+    ck_assert_ptr_nonnull(strstr(said, "do nothing with weighting = drizzle"));
+    cube_free(c);
+    support_ok(
+        build(all, 1, 2, "weighting linear_wave rois", "emsm false 0.04", &c, &err),
+        &err);
+    ck_assert_ptr_nonnull(
+        strstr(said, "rois = 0.04 arcsec is less than half a spaxel"));
+    cube_free(c);
+    support_ok(
+        build(all, 1, 2, "weighting linear_wave rois", "emsm false 0.1", &c, &err),
+        &err);
+    ck_assert_ptr_null(strstr(said, "rois"));
     cube_free(c);
     struct params *p = NULL;
     support_ok(params_new(stage_cube_build.params, stage_cube_build.n_params, &p, &err),

@@ -91,8 +91,17 @@ START_TEST(test_extract_1d_without_weight)
     ck_assert_double_eq_tol(s->npixels[6], 0.5 * full->npixels[6], 1e-9);
     ck_assert_double_eq(s->npixels[7], full->npixels[7]);
     ck_assert_double_eq(s->flux[7], full->flux[7]);
+    ck_assert_ptr_null(strstr(kit_note, "no light"));
     spectrum_free(s);
     spectrum_free(full);
+    /* light, but not where the aperture is: said, since the spectrum is of no use */
+    c = kit_star(20.0, 22.0);
+    for (int p = 0; p < KIT_PLANE * c->nw; p++) {
+        c->wmap[p] = p % KIT_PLANE ? 0.0f : 1.0f;
+    }
+    support_ok(kit_extract(c, 1, NULL, &s, &err), &err);
+    ck_assert_ptr_nonnull(strstr(kit_note, "there is no light where it was extracted"));
+    spectrum_free(s);
 }
 END_TEST
 

@@ -191,6 +191,11 @@ START_TEST(test_extract_region_of_the_stage)
     ck_assert_double_eq_tol(s->flux[0] / (2 * kit_sky * kit_to_jy()), 1, 1e-6);
     ck_assert(header_get_string(&s->table, "EXTRREGN", &text));
     ck_assert_str_eq(text, "mask.fits");
+    int in = 0; /* what the picture shows is what was summed */
+    for (int p = 0; p < KIT_PLANE; p++) {
+        in += s->region[p];
+    }
+    ck_assert_int_eq(in, 2);
     spectrum_free(s);
     s = NULL;
     ck_assert_int_eq(kit_extract(kit_star(20, 22), 1, small, &s, &err), ERR_INPUT);
@@ -202,6 +207,11 @@ START_TEST(test_extract_region_of_the_stage)
     ck_assert_double_eq_tol(s->flux[0] / kit_to_jy(),
                             kit_total + kit_sky * s->npixels[0], 0.002 * kit_total);
     ck_assert_double_eq(s->extraction_x, 20);
+    spectrum_free(s);
+    s = NULL;
+    const char *const idle[] = {"region", by_mask[1], "center_xy", "3,4", NULL};
+    support_ok(kit_extract(kit_star(20, 22), 1, idle, &s, &err), &err);
+    ck_assert_ptr_nonnull(strstr(kit_note, "do nothing where region says"));
     spectrum_free(s);
     s = NULL;
     const char *const two[] = {"ellipse", "0.6,0.5", NULL};
@@ -246,6 +256,8 @@ START_TEST(test_extract_region_catalog)
     ck_assert_ptr_nonnull(strstr(kit_note, "line 3: far"));
     ck_assert_ptr_nonnull(strstr(kit_note, "off the cube"));
     ck_assert_ptr_nonnull(strstr(kit_note, "line 4: ra is 'north'"));
+    ck_assert_ptr_nonnull(
+        strstr(kit_note, "line 2: star: spaxel 18.300 24.600, aperture 0.45 arcsec"));
     spectrum_free(s);
     s = NULL;
     support_write_file(path, "10 10\n", 6);
