@@ -156,6 +156,32 @@ int daemon_child_run(const struct daemon_child *d, char **ret_text, const char *
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+const char *daemon_child_ctl(const struct daemon_child *d, const char *command,
+                             const char *word)
+{
+    static char ring[4][20000];
+    static int at;
+    char *to = ring[at++ % 4], *text = NULL;
+    daemon_child_run(d, &text, "ifuctl", "--config", d->config, command, word);
+    snprintf(to, sizeof ring[0], "%s", text);
+    free(text);
+    return to;
+}
+
+void daemon_child_says(const struct daemon_child *d, const char *text, const char *part)
+{
+    daemon_child_need(d, strstr(text, part) != NULL, "no '%s' in:\n%s", part, text);
+}
+
+void daemon_child_in_order(const struct daemon_child *d)
+{
+    char *said = NULL;
+    int status =
+        daemon_child_run(d, &said, "ifuctl", "--config", d->config, "queue", "check");
+    daemon_child_need(d, status == 0, "%s", said);
+    free(said);
+}
+
 json_t *daemon_child_status(const struct daemon_child *d)
 {
     json_t *answer = ask(d);

@@ -45,6 +45,15 @@ void daemon_child_stop(struct daemon_child *d);
 int daemon_child_run(const struct daemon_child *d, char **ret_text, const char *program,
                      const char *a, const char *b, const char *c, const char *e);
 
+/* What `ifuctl COMMAND WORD` says (word may be NULL), in a ring of four. */
+const char *daemon_child_ctl(const struct daemon_child *d, const char *command,
+                             const char *word);
+/* It has this part. */
+void daemon_child_says(const struct daemon_child *d, const char *text,
+                       const char *part);
+/* `ifuctl queue check` finds nothing wrong. */
+void daemon_child_in_order(const struct daemon_child *d);
+
 /* The status; json_decref it. */
 json_t *daemon_child_status(const struct daemon_child *d);
 /* One number of it, as "jobs.held". */

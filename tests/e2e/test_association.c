@@ -47,23 +47,6 @@ static void expose(int first, int last)
     tiny_expose(d.references, d.inbox, first, last);
 }
 
-/* What ifuctl says, in a ring of four. */
-static const char *ctl(const char *command, const char *word)
-{
-    static char ring[4][20000];
-    static int at;
-    char *to = ring[at++ % 4], *text = NULL;
-    daemon_child_run(&d, &text, "ifuctl", "--config", d.config, command, word);
-    snprintf(to, sizeof ring[0], "%s", text);
-    free(text);
-    return to;
-}
-
-static void says(const char *text, const char *part)
-{
-    daemon_child_need(&d, strstr(text, part) != NULL, "no '%s' in:\n%s", part, text);
-}
-
 /* Ask until it says so. */
 static void will_say(const char *command, const char *word, const char *part)
 {
@@ -72,7 +55,7 @@ static void will_say(const char *command, const char *word, const char *part)
     while (!strstr(text, part)) {
         daemon_child_need(&d, clock_steady() < end, "no '%s' in:\n%s", part, text);
         support_beat();
-        text = ctl(command, word);
+        text = daemon_child_ctl(&d, command, word);
     }
 }
 
@@ -83,13 +66,6 @@ static bool is_there(const char *below)
     return !access(path, F_OK);
 }
 
-static void is_in_order(void)
-{
-    ck_assert_int_eq(
-        daemon_child_run(&d, NULL, "ifuctl", "--config", d.config, "queue", "check"),
-        0);
-}
-
 START_TEST(test_association_before_its_members)
 {
     daemon_child_start(&d);
@@ -97,22 +73,23 @@ START_TEST(test_association_before_its_members)
                                MEMBER(DITHER("2", "_cal"), "science") "," MEMBER(
                                    DITHER("1", "_cal"), "science")));
     will_say("status", NULL, DITHER("2", "_cal.fits (has not come)"));
-    says(ctl("why", "mine"), "mine is waiting");
+    daemon_child_says(&d, daemon_child_ctl(&d, "why", "mine"), "mine is waiting");
     ck_assert_int_eq(access(support_path(d.inbox, "a_asn.json"), F_OK), -1);
     expose(1, 1);
     daemon_child_until(&d, "jobs.done", 1);
     will_say("why", "spec3-mine-1",
              "waits for: " DITHER("2", "_cal.fits (has not come)"));
-    says(ctl("show", "a_asn.json"),
-         "waits for: " DITHER("2", "_cal.fits (has not come)"));
+    daemon_child_says(&d, daemon_child_ctl(&d, "show", "a_asn.json"),
+                      "waits for: " DITHER("2", "_cal.fits (has not come)"));
     expose(2, 2);
     daemon_child_until(&d, "jobs.done", 3);
     ck_assert(is_there("01234/mine/mine_s3d.fits"));
     ck_assert(is_there("01234/mine/mine_x1d.fits"));
-    says(ctl("show", "a_asn.json"), "all that it names is there");
+    daemon_child_says(&d, daemon_child_ctl(&d, "show", "a_asn.json"),
+                      "all that it names is there");
     /* the headers' group has nothing left to combine */
     ck_assert_int_eq(daemon_child_number(&d, "jobs.waiting"), 0);
-    is_in_order();
+    daemon_child_in_order(&d);
 }
 END_TEST
 
@@ -129,15 +106,15 @@ START_TEST(test_association_after_its_members)
     drop("b_asn.json", text);
     daemon_child_until(&d, "jobs.superseded", 1);
     daemon_child_until(&d, "jobs.done", 2);
-    says(ctl("show", DITHER("1", "")),
-         "background " DITHER("2", "_rate.fits "
-                                   "(named by b_asn.json)"));
+    daemon_child_says(&d, daemon_child_ctl(&d, "show", DITHER("1", "")),
+                      "background " DITHER("2", "_rate.fits "
+                                                "(named by b_asn.json)"));
     ck_assert(
         is_there("01234/jw01234-o001_simtarg_nirspec_g395m-f290lp/named_cal.fits"));
     drop("again_asn.json", text);
     daemon_child_until(&d, "exposures.duplicates", 1);
     ck_assert_int_eq(daemon_child_number(&d, "jobs.superseded"), 1);
-    is_in_order();
+    daemon_child_in_order(&d);
 }
 END_TEST
 
@@ -154,10 +131,11 @@ START_TEST(test_association_one_never_comes)
     daemon_child_start(&d);
     will_say("why", "spec3-mine-1",
              "waits for: " DITHER("7", "_cal.fits (has not come)"));
-    says(ctl("proceed", "mine"),
-         "mine goes on without: " DITHER("7", "_cal.fits (has not come)"));
+    daemon_child_says(&d, daemon_child_ctl(&d, "proceed", "mine"),
+                      "mine goes on without: " DITHER("7", "_cal.fits (has not come)"));
     daemon_child_until(&d, "jobs.done", 2);
-    says(ctl("events", NULL), "an operator lets it go without what is missing");
+    daemon_child_says(&d, daemon_child_ctl(&d, "events", NULL),
+                      "an operator lets it go without what is missing");
     ck_assert(is_there("01234/mine/mine_s3d.fits"));
     ck_assert_int_eq(
         daemon_child_run(&d, NULL, "ifuctl", "--config", d.config, "proceed", "mine"),
@@ -169,9 +147,10 @@ START_TEST(test_association_one_never_comes)
     daemon_child_until(&d, "jobs.superseded", 1);
     daemon_child_until(&d, "jobs.done", 3);
     ck_assert(is_there("01234/mine/mine_s3d.fits"));
-    says(ctl("show", "spec3-mine-1"), "/superseded/spec3-mine-1/mine_s3d.fits");
+    daemon_child_says(&d, daemon_child_ctl(&d, "show", "spec3-mine-1"),
+                      "/superseded/spec3-mine-1/mine_s3d.fits");
     ck_assert(is_there("01234/mine/superseded/spec3-mine-1/mine_s3d.fits"));
-    is_in_order();
+    daemon_child_in_order(&d);
 }
 END_TEST
 
@@ -183,9 +162,10 @@ START_TEST(test_association_proceed_without_one)
     expose(1, 1);
     daemon_child_until(&d, "jobs.done", 1);
     will_say("status", NULL, "of quiet");
-    says(ctl("proceed", group), "goes on without: dither 2 NRS1");
+    daemon_child_says(&d, daemon_child_ctl(&d, "proceed", group),
+                      "goes on without: dither 2 NRS1");
     daemon_child_until(&d, "jobs.done", 2);
-    is_in_order();
+    daemon_child_in_order(&d);
 }
 END_TEST
 
@@ -216,12 +196,12 @@ START_TEST(test_association_refused)
         char name[100], *why;
         snprintf(name, sizeof name, "%s.why.json", bad[i].name);
         why = support_read_file(support_path(d.rejected, name), NULL);
-        says(why, bad[i].why);
+        daemon_child_says(&d, why, bad[i].why);
         free(why);
     }
     expose(1, 1);
     daemon_child_until(&d, "jobs.done", 1);
-    is_in_order();
+    daemon_child_in_order(&d);
 }
 END_TEST
 
@@ -246,12 +226,13 @@ START_TEST(test_association_mixed_dispersers)
     expose(1, 1);
     daemon_child_until(&d, "jobs.done", 1);
     will_say("why", "spec3-mine-1", "a_asn.json mixes dispersers");
-    says(ctl("why", "spec3-mine-1"), "has F170LP/G235M");
+    daemon_child_says(&d, daemon_child_ctl(&d, "why", "spec3-mine-1"),
+                      "has F170LP/G235M");
     drop("a_asn.json",
          FILE_OF("spec3", "mine", MEMBER(DITHER("1", "_cal"), "science")));
     will_say("show", "spec3-mine-2", "_s3d.fits"); /* its products */
     ck_assert(is_there("01234/mine/mine_s3d.fits"));
-    is_in_order();
+    daemon_child_in_order(&d);
 }
 END_TEST
 

@@ -72,23 +72,6 @@ static const char *drop(struct kind k)
     return base;
 }
 
-/* What ifuctl says; in a ring of four. */
-static const char *ctl(const char *command, const char *word)
-{
-    static char ring[4][20000];
-    static int at;
-    char *to = ring[at++ % 4], *text = NULL;
-    daemon_child_run(&d, &text, "ifuctl", "--config", d.config, command, word);
-    snprintf(to, sizeof ring[0], "%s", text);
-    free(text);
-    return to;
-}
-
-static void says(const char *text, const char *part)
-{
-    daemon_child_need(&d, strstr(text, part) != NULL, "no '%s' in:\n%s", part, text);
-}
-
 static void says_not(const char *text, const char *part)
 {
     daemon_child_need(&d, strstr(text, part) == NULL, "'%s' in:\n%s", part, text);
@@ -142,9 +125,12 @@ START_TEST(test_members_that_come_later_make_the_next_version)
     daemon_child_until(&d, "jobs.done", 1);
     ck_assert_str_eq(keyword(science, "S_IMPRNT"), "SKIPPED");
     ck_assert_str_eq(keyword(science, "S_BKDSUB"), "SKIPPED");
-    says(ctl("status", NULL), "1 science without a leakage exposure");
-    says(ctl("status", NULL), "LAST DONE WITH WARNINGS");
-    says(ctl("show", science), "warned     warning: extract_1d: ");
+    daemon_child_says(&d, daemon_child_ctl(&d, "status", NULL),
+                      "1 science without a leakage exposure");
+    daemon_child_says(&d, daemon_child_ctl(&d, "status", NULL),
+                      "LAST DONE WITH WARNINGS");
+    daemon_child_says(&d, daemon_child_ctl(&d, "show", science),
+                      "warned     warning: extract_1d: ");
     drop((struct kind){.position = 1, .imprint = true});
     daemon_child_until(&d, "jobs.superseded", 1);
     daemon_child_until(&d, "jobs.done", 1);
@@ -155,20 +141,22 @@ START_TEST(test_members_that_come_later_make_the_next_version)
     ck_assert_str_eq(keyword(science, "S_IMPRNT"), "COMPLETE");
     ck_assert_str_eq(keyword(science, "S_BKDSUB"), "COMPLETE");
     ck_assert_str_eq(keyword("jw01234002001_02101_00001_nrs1", "S_IMPRNT"), "COMPLETE");
-    const char *show = ctl("show", science);
-    says(show, "spec2-jw01234001001_02101_00001_nrs1-3 ");
-    says(show, "imprint jw01234001001_03101_00001_nrs1_rate.fits "
-               "(leakage, the same observation)");
-    says(show, "background jw01234002001_02101_00001_nrs1_rate.fits "
-               "(dedicated background, observation 002)");
-    says(ctl("show", "jw01234001001_03101_00001_nrs1_rate.fits"),
-         "spec2-jw01234001001_02101_00001_nrs1-3\n"); /* who reads it */
-    says(ctl("events", NULL), "background came later: dedicated background");
-    says_not(ctl("status", NULL), "without a leakage exposure");
+    const char *show = daemon_child_ctl(&d, "show", science);
+    daemon_child_says(&d, show, "spec2-jw01234001001_02101_00001_nrs1-3 ");
+    daemon_child_says(&d, show,
+                      "imprint jw01234001001_03101_00001_nrs1_rate.fits "
+                      "(leakage, the same observation)");
+    daemon_child_says(&d, show,
+                      "background jw01234002001_02101_00001_nrs1_rate.fits "
+                      "(dedicated background, observation 002)");
+    daemon_child_says(
+        &d, daemon_child_ctl(&d, "show", "jw01234001001_03101_00001_nrs1_rate.fits"),
+        "spec2-jw01234001001_02101_00001_nrs1-3\n"); /* who reads it */
+    daemon_child_says(&d, daemon_child_ctl(&d, "events", NULL),
+                      "background came later: dedicated background");
+    says_not(daemon_child_ctl(&d, "status", NULL), "without a leakage exposure");
     ck_assert_int_eq(daemon_child_number(&d, "jobs.held"), 0);
-    ck_assert_int_eq(
-        daemon_child_run(&d, NULL, "ifuctl", "--config", d.config, "queue", "check"),
-        0);
+    daemon_child_in_order(&d);
 }
 END_TEST
 
@@ -180,7 +168,8 @@ START_TEST(test_members_are_waited_for)
     snprintf(science, sizeof science, "%s", drop((struct kind){.position = 1}));
     daemon_child_until(&d, "exposures.accepted", 1);
     daemon_child_until(&d, "jobs.waiting", 2);
-    says(ctl("why", science), "leakage and background exposures that may still come");
+    daemon_child_says(&d, daemon_child_ctl(&d, "why", science),
+                      "leakage and background exposures that may still come");
     /* it is open: something will happen to it by itself */
     ck_assert_int_eq(daemon_child_run(&d, NULL, "ifuctl", "--config", d.config,
                                       "--timeout=0", "wait"),
@@ -193,7 +182,7 @@ START_TEST(test_members_are_waited_for)
     set_key("\"member_wait_seconds\": ", "0");
     daemon_child_start(&d);
     daemon_child_until(&d, "jobs.done", 1);
-    says(ctl("show", science), "nrs1-1 ");
+    daemon_child_says(&d, daemon_child_ctl(&d, "show", science), "nrs1-1 ");
     ck_assert_str_eq(keyword(science, "S_IMPRNT"), "COMPLETE");
     ck_assert_int_eq(daemon_child_number(&d, "jobs.superseded"), 0);
 }
@@ -208,12 +197,14 @@ START_TEST(test_members_nods)
     daemon_child_start(&d);
     snprintf(a, sizeof a, "%s", drop(nod));
     daemon_child_until(&d, "jobs.waiting", 2);
-    says(ctl("why", a), "waits for: nod position 2 on NRS1");
-    says(ctl("status", NULL), "spec2 waits for: nod position 2 on NRS1");
+    daemon_child_says(&d, daemon_child_ctl(&d, "why", a),
+                      "waits for: nod position 2 on NRS1");
+    daemon_child_says(&d, daemon_child_ctl(&d, "status", NULL),
+                      "spec2 waits for: nod position 2 on NRS1");
     snprintf(b, sizeof b, "%s", drop(second));
     daemon_child_until(&d, "jobs.done", 3); /* and the spec3 */
-    says(ctl("show", a), "(nod position 2)");
-    says(ctl("show", b), "(nod position 1)");
+    daemon_child_says(&d, daemon_child_ctl(&d, "show", a), "(nod position 2)");
+    daemon_child_says(&d, daemon_child_ctl(&d, "show", b), "(nod position 1)");
     ck_assert_str_eq(keyword(a, "S_BKDSUB"), "COMPLETE");
     ck_assert_str_eq(keyword(b, "S_BKDSUB"), "COMPLETE");
     ck_assert_int_eq(daemon_child_number(&d, "jobs.superseded"), 0);
@@ -230,10 +221,11 @@ START_TEST(test_members_off_scene_backgrounds_are_offered)
     snprintf(a, sizeof a, "%s", drop((struct kind){.position = 1}));
     daemon_child_until(&d, "jobs.done", 2);
     ck_assert_str_eq(keyword(a, "S_BKDSUB"), "SKIPPED");
-    says(ctl("status", NULL), "there is: off-scene background, program 05678, "
-                              "observation 001, 3.0 days and 0.00 degrees away, for 1");
+    daemon_child_says(&d, daemon_child_ctl(&d, "status", NULL),
+                      "there is: off-scene background, program 05678, "
+                      "observation 001, 3.0 days and 0.00 degrees away, for 1");
     char *log = support_read_file(d.log, NULL);
-    says(log, "not used: off-scene background, program 05678");
+    daemon_child_says(&d, log, "not used: off-scene background, program 05678");
     free(log);
     daemon_child_stop(&d);
     set_key("\"member_wait_seconds\": ", "0, \"background_policy\": \"nearest\"");
@@ -241,9 +233,10 @@ START_TEST(test_members_off_scene_backgrounds_are_offered)
     snprintf(b, sizeof b, "%s", drop((struct kind){.position = 2}));
     daemon_child_until(&d, "jobs.done", 3);
     ck_assert_str_eq(keyword(b, "S_BKDSUB"), "COMPLETE");
-    says(ctl("show", b), "(off-scene background, program 05678, observation 001,");
+    daemon_child_says(&d, daemon_child_ctl(&d, "show", b),
+                      "(off-scene background, program 05678, observation 001,");
     ck_assert_str_eq(keyword(a, "S_BKDSUB"), "SKIPPED"); /* what is done stays done */
-    says_not(ctl("status", NULL), "there is: off-scene");
+    says_not(daemon_child_ctl(&d, "status", NULL), "there is: off-scene");
 }
 END_TEST
 
@@ -264,8 +257,9 @@ START_TEST(test_members_master_background)
     daemon_child_until(&d, "jobs.done", 3);
     ck_assert_str_eq(keyword(science, "S_BKDSUB"), "SKIPPED");
     snprintf(base, sizeof base, "spec3-%s-1", group);
-    says(ctl("show", base), "background spec2-jw01234002001_02101_00001_nrs1-1 "
-                            "(dedicated background, observation 002)");
+    daemon_child_says(&d, daemon_child_ctl(&d, "show", base),
+                      "background spec2-jw01234002001_02101_00001_nrs1-1 "
+                      "(dedicated background, observation 002)");
     struct fits_in *f;
     struct header h = {0};
     char path[700];
