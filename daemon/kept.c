@@ -41,18 +41,6 @@ char *kept_path(const char *path, const char *job, struct err *err)
     return mem_strdup(path, err);
 }
 
-static int sync_folder(const char *path, struct err *err)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int code = fd < 0 || fsync(fd)
-                   ? err_set(err, ERR_IO, "cannot sync %s: %s", path, strerror(errno))
-                   : 0;
-    if (fd >= 0) {
-        close(fd);
-    }
-    return code;
-}
-
 /* Does the file system refuse links for good? */
 static bool is_without_links(int number)
 {
@@ -76,7 +64,7 @@ static int link_one(const char *from, const char *job, struct err *err)
                                strerror(errno));
             }
         }
-        code = code ? code : sync_folder(folder, err);
+        code = code ? code : path_sync(folder, O_DIRECTORY, err);
     }
     free(folder);
     free(to);

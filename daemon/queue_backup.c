@@ -39,18 +39,6 @@ static int copy(struct queue *q, const char *to, struct err *err)
     return code;
 }
 
-static int sync_path(const char *path, int flags, struct err *err)
-{
-    int fd = open(path, flags | O_CLOEXEC);
-    int code = fd < 0 || fsync(fd)
-                   ? err_set(err, ERR_IO, "cannot sync %s: %s", path, strerror(errno))
-                   : 0;
-    if (fd >= 0) {
-        close(fd);
-    }
-    return code;
-}
-
 int queue_backup(struct queue *q, const char *path, struct err *err)
 {
     char *part = mem_printf(err, "%s.part", path), *folder = path_folder(path, err);
@@ -58,7 +46,7 @@ int queue_backup(struct queue *q, const char *path, struct err *err)
     if (!code) {
         unlink(part); /* of one that was interrupted */
         code = copy(q, part, err);
-        code = code ? code : sync_path(part, O_RDONLY, err);
+        code = code ? code : path_sync(part, 0, err);
     }
     if (!code && rename(part, path)) {
         code = err_set(err, ERR_IO, "cannot rename %s to %s: %s", part, path,
@@ -67,7 +55,7 @@ int queue_backup(struct queue *q, const char *path, struct err *err)
     if (code && part) {
         unlink(part);
     }
-    code = code ? code : sync_path(folder, O_RDONLY | O_DIRECTORY, err);
+    code = code ? code : path_sync(folder, O_DIRECTORY, err);
     free(part);
     free(folder);
     return code;

@@ -27,16 +27,6 @@ static int io(struct err *err, const char *what, const char *name)
     return err_set(err, ERR_IO, "%s: cannot %s: %s", name, what, strerror(errno));
 }
 
-static int sync_folder(const char *path, const char *name, struct err *err)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int code = fd < 0 || fsync(fd) ? io(err, "sync its folder in the spool", name) : 0;
-    if (fd >= 0) {
-        close(fd);
-    }
-    return code;
-}
-
 /* ---- copying ---- */
 
 static int write_all(int to, const char *from, size_t n, const char *name,
@@ -335,9 +325,9 @@ static int sync_own_folder(const struct batch *b, struct spool_work *w)
 {
     struct err *err = &w->result.err;
     char *folder = path_join(b->place->exposures, w->result.exposure.sha256, err);
-    int code = folder ? sync_folder(folder, w->name, err) : ERR_NOMEM;
+    int code = folder ? path_sync(folder, O_DIRECTORY, err) : ERR_NOMEM;
     free(folder);
-    return code;
+    return code ? err_prefix(err, "%s", w->name) : 0;
 }
 
 /* One step for all: the disk then finds more to do at once. Returns how many are left. */
@@ -362,7 +352,7 @@ static void settle_in(const struct batch *b, struct spool_work **works, size_t n
     each(b, works, n, sync_bytes);
     each(b, works, n, put_in_place);
     if (!each(b, works, n, sync_own_folder) ||
-        !sync_folder(b->place->exposures, "the exposures", &err)) {
+        !path_sync(b->place->exposures, O_DIRECTORY, &err)) {
         return;
     }
     for (size_t i = 0; i < n; i++) {

@@ -94,6 +94,18 @@ void path_show(const char *name, char *ret, size_t size)
     ret[n] = '\0';
 }
 
+int path_sync(const char *path, int flags, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+    int code = fd < 0 || fsync(fd)
+                   ? err_set(err, ERR_IO, "%s: cannot sync: %s", path, strerror(errno))
+                   : 0;
+    if (fd >= 0 && close(fd) && !code) {
+        code = err_set(err, ERR_IO, "%s: cannot close: %s", path, strerror(errno));
+    }
+    return code;
+}
+
 /* A new folder's name is on the disk once the folder that holds it is synced. If it
  * cannot be, the folder goes again, so that the next attempt syncs it. */
 static int sync_new_folder(const char *path, struct err *err)
@@ -102,13 +114,9 @@ static int sync_new_folder(const char *path, struct err *err)
     if (!parent) {
         return ERR_NOMEM;
     }
-    int code = 0, fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd)) {
-        code = err_set(err, ERR_IO, "%s: cannot sync: %s", parent, strerror(errno));
+    int code = path_sync(parent, O_DIRECTORY, err);
+    if (code) {
         rmdir(path);
-    }
-    if (fd >= 0) {
-        close(fd);
     }
     free(parent);
     return code;

@@ -42,6 +42,9 @@ void path_show(const char *name, char *ret, size_t size);
  * exists is fine; ERR_IO names what is in the way. */
 int path_make_folder(const char *path, mode_t mode, struct err *err);
 
+/* fsync the file or folder of that name; flags for open(2): O_NOFOLLOW, O_DIRECTORY or 0. */
+int path_sync(const char *path, int flags, struct err *err);
+
 /* Is it the same file with the same bytes, as far as inode, size and mtime tell? */
 bool path_same_file(const struct stat *a, const struct stat *b);
 

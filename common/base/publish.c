@@ -40,19 +40,6 @@ int publish_begin(const char *folder, const char *name, int attempt,
     return 0;
 }
 
-/* fsync what `path` names; flags beyond O_RDONLY. */
-static int sync_path(const char *path, int flags, struct err *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
-    int bad = fd < 0 || fsync(fd);
-    int code =
-        bad ? err_set(err, ERR_IO, "%s: cannot sync: %s", path, strerror(errno)) : 0;
-    if (fd >= 0 && close(fd) && !code) {
-        code = err_set(err, ERR_IO, "%s: cannot close: %s", path, strerror(errno));
-    }
-    return code;
-}
-
 int publish_commit(struct publish *p, struct err *err)
 {
     int code = 0;
@@ -60,12 +47,12 @@ int publish_commit(struct publish *p, struct err *err)
     if (!folder) {
         code = ERR_NOMEM;
     }
-    code = code ? code : sync_path(p->part_path, O_NOFOLLOW, err);
+    code = code ? code : path_sync(p->part_path, O_NOFOLLOW, err);
     if (!code && rename(p->part_path, p->final_path)) {
         code = err_set(err, ERR_IO, "%s: cannot rename it to %s: %s", p->part_path,
                        path_base(p->final_path), strerror(errno));
     }
-    code = code ? code : sync_path(folder, O_DIRECTORY, err);
+    code = code ? code : path_sync(folder, O_DIRECTORY, err);
     free(folder);
     publish_abort(p);
     return code;
@@ -140,7 +127,7 @@ int publish_set_begin(struct publish_set *set, const char *folder, const char *n
 
 int publish_set_sync(struct publish_set *set, size_t i, struct err *err)
 {
-    return sync_path(set->parts[i].part_path, O_NOFOLLOW, err);
+    return path_sync(set->parts[i].part_path, O_NOFOLLOW, err);
 }
 
 int publish_set_bytes(struct publish_set *set, const char *folder, const char *name,
@@ -178,7 +165,7 @@ static int sync_folders(const struct publish_set *set, struct err *err)
         char *folder = NULL;
         code = new_folder(set, i, &folder, err);
         if (!code && folder) {
-            code = sync_path(folder, O_DIRECTORY, err);
+            code = path_sync(folder, O_DIRECTORY, err);
         }
         free(folder);
     }

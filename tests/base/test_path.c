@@ -94,6 +94,23 @@ START_TEST(test_path_slug)
 }
 END_TEST
 
+START_TEST(test_path_sync)
+{
+    char *top = support_folder();
+    const char *file = support_path(top, "file"), *link = support_path(top, "link");
+    support_write_file(file, "x", 1);
+    ck_assert_int_eq(symlink(file, link), 0);
+    support_ok(path_sync(file, O_NOFOLLOW, &err), &err);
+    support_ok(path_sync(top, O_DIRECTORY, &err), &err);
+    support_ok(path_sync(link, 0, &err), &err);
+    ck_assert_int_eq(path_sync(link, O_NOFOLLOW, &err), ERR_IO);
+    ck_assert_ptr_nonnull(strstr(err.message, "link: cannot sync: "));
+    ck_assert_int_eq(path_sync(file, O_DIRECTORY, &err), ERR_IO);
+    ck_assert_int_eq(path_sync(support_path(top, "none"), 0, &err), ERR_IO);
+    support_remove(top);
+}
+END_TEST
+
 START_TEST(test_path_make_folder)
 {
     char *top = support_folder();
@@ -142,6 +159,7 @@ int main(void)
     tcase_add_test(t, test_path_parts);
     tcase_add_test(t, test_path_safe_names);
     tcase_add_test(t, test_path_slug);
+    tcase_add_test(t, test_path_sync);
     tcase_add_test(t, test_path_make_folder);
     tcase_add_test(t, test_path_same_file);
     suite_add_tcase(s, t);
