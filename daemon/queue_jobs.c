@@ -224,7 +224,7 @@ int queue_set_products(struct queue *q, int64_t job, const struct queue_product 
     return sql_leave(q, code, err);
 }
 
-static void read_product(sqlite3_stmt *st, void *row)
+void queue_read_product(sqlite3_stmt *st, void *row)
 {
     struct queue_product *p = row;
     sql_text(st, 0, p->path, sizeof p->path);
@@ -242,6 +242,6 @@ int queue_products(struct queue *q, int64_t job, struct queue_product **ret,
                            " WHERE job = ? ORDER BY path",
                            "i", job);
     return code ? code
-                : sql_rows(q, st, sizeof(struct queue_product), read_product, ret,
+                : sql_rows(q, st, sizeof(struct queue_product), queue_read_product, ret,
                            ret_n, err);
 }

@@ -68,6 +68,8 @@ void queue_read_job(sqlite3_stmt *st, void *row); /* queue_jobs.c */
     "id, name, recipe, base, grp, program, version, state, attempt, failures,"         \
     " created_at, changed_at, not_before, stage, error, message, exposure, priority,"  \
     " crashes, estimate_bytes, peak_bytes, queued_at, wish, product"
+void queue_read_product(sqlite3_stmt *st,
+                        void *row); /* queue_jobs.c: path, suffix, sha256, bytes */
 void queue_read_exposure(sqlite3_stmt *st, void *row); /* queue_exposures.c */
 #define QUEUE_EXPOSURE_COLUMNS                                                         \
     "id, sha256, name, base, state, role, grp, program, observation, visit, target,"   \

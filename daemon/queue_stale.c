@@ -187,15 +187,6 @@ bool queue_is_group(struct queue *q, const char *name)
     return !code && !sql_one(q, st, &there, NULL) && there;
 }
 
-static void read_product(sqlite3_stmt *st, void *row)
-{
-    struct queue_product *p = row;
-    sql_text(st, 0, p->path, sizeof p->path);
-    sql_text(st, 1, p->suffix, sizeof p->suffix);
-    sql_text(st, 2, p->sha256, sizeof p->sha256);
-    p->bytes = sqlite3_column_int64(st, 3);
-}
-
 int queue_earlier_products(struct queue *q, const struct queue_job *job,
                            struct queue_product **ret, size_t *ret_n, struct err *err)
 {
@@ -208,7 +199,7 @@ int queue_earlier_products(struct queue *q, const struct queue_job *job,
         " ORDER BY j.version DESC LIMIT 1) ORDER BY path",
         "sssi", job->recipe, job->base, job->program, (int64_t)job->version);
     return code ? code
-                : sql_rows(q, st, sizeof(struct queue_product), read_product, ret,
+                : sql_rows(q, st, sizeof(struct queue_product), queue_read_product, ret,
                            ret_n, err);
 }
 
