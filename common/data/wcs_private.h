@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include "common/data/ref_wcs.h"
+#include "common/data/transform_build.h"
 #include "common/data/wcs.h"
 
 /*
@@ -49,10 +50,9 @@ struct wcs_slice {
 };
 
 struct wcs_glass {
-    double angle_deg;  /* the prism's */
-    double sin2, cos2; /* of twice that */
-    double tref_k, pref_atm, temperature_k;
-    double kcoef[3], lcoef[3], tcoef[6];
+    double angle_deg;             /* the prism's */
+    double sin2, cos2;            /* of twice that */
+    struct transform_glass glass; /* at the prism's temperature */
     double index[WCS_PRISM_TABLE], lam[WCS_PRISM_TABLE]; /* index ascending; m */
 };
 

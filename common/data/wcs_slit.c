@@ -188,19 +188,6 @@ int wcs_slice_prepare(const struct wcs *w, struct wcs_slice *s, struct err *err)
 
 /* ---- the prism ---- */
 
-static void glass_index(const struct wcs_glass *g, int n, const double *lam_m,
-                        double *ret_index)
-{
-    struct transform_glass t = {.tref_k = g->tref_k,
-                                .pref_atm = g->pref_atm,
-                                .temperature_k = g->temperature_k,
-                                .pressure_atm = g->pref_atm};
-    memcpy(t.kcoef, g->kcoef, sizeof t.kcoef);
-    memcpy(t.lcoef, g->lcoef, sizeof t.lcoef);
-    memcpy(t.tcoef, g->tcoef, sizeof t.tcoef);
-    transform_refraction_index(&t, n, lam_m, ret_index);
-}
-
 int wcs_glass_prepare(struct wcs_glass *g, const struct ref_disperser *d,
                       double temperature_k, struct err *err)
 {
@@ -208,18 +195,19 @@ int wcs_glass_prepare(struct wcs_glass *g, const struct ref_disperser *d,
     g->angle_deg = d->prism_angle;
     g->sin2 = 2.0 * sin(angle) * cos(angle);
     g->cos2 = 1.0 - 2.0 * sin(angle) * sin(angle);
-    g->tref_k = d->tref_k;
-    g->pref_atm = d->pref_atm;
-    g->temperature_k = temperature_k;
-    memcpy(g->kcoef, d->kcoef, sizeof g->kcoef);
-    memcpy(g->lcoef, d->lcoef, sizeof g->lcoef);
-    memcpy(g->tcoef, d->tcoef, sizeof g->tcoef);
+    g->glass = (struct transform_glass){.tref_k = d->tref_k,
+                                        .pref_atm = d->pref_atm,
+                                        .temperature_k = temperature_k,
+                                        .pressure_atm = d->pref_atm};
+    memcpy(g->glass.kcoef, d->kcoef, sizeof g->glass.kcoef);
+    memcpy(g->glass.lcoef, d->lcoef, sizeof g->glass.lcoef);
+    memcpy(g->glass.tcoef, d->tcoef, sizeof g->glass.tcoef);
     /* 0.3 to 8.005 um in steps of 5 nm, from the longest: the index then ascends */
     const int n = WCS_PRISM_TABLE;
     for (int i = 0; i < n; i++) {
         g->lam[i] = (0.3 + 0.005 * (n - 1 - i)) * 1e-6;
     }
-    glass_index(g, n, g->lam, g->index);
+    transform_refraction_index(&g->glass, n, g->lam, g->index);
     for (int i = 1; i < n; i++) {
         if (!(g->index[i] > g->index[i - 1])) {
             return err_set(err, ERR_REFERENCE,
@@ -325,7 +313,7 @@ void wcs_slit_to_gwa(const struct wcs *w, const struct wcs_slice *s, size_t n,
         lam[i] = lam_m[i] / w->velocity;
     }
     if (w->glass) {
-        glass_index(w->glass, (int)n, lam, index);
+        transform_refraction_index(&w->glass->glass, (int)n, lam, index);
     }
     for (size_t i = 0; i < n; i++) {
         alpha[i] = disperse(w, a[i], b[i], lam[i], index[i]);

@@ -117,14 +117,7 @@ static tree disperse(const struct maker *m)
                     transform_grating_angles(m->w->groove_order / m->w->order,
                                              m->w->order, m->err));
     }
-    struct transform_glass glass = {.tref_k = g->tref_k,
-                                    .pref_atm = g->pref_atm,
-                                    .temperature_k = g->temperature_k,
-                                    .pressure_atm = g->pref_atm};
-    memcpy(glass.kcoef, g->kcoef, sizeof glass.kcoef);
-    memcpy(glass.lcoef, g->lcoef, sizeof glass.lcoef);
-    memcpy(glass.tcoef, g->tcoef, sizeof glass.tcoef);
-    return transform_snell(g->angle_deg, &glass, m->err);
+    return transform_snell(g->angle_deg, &g->glass, m->err);
 }
 
 /* ---- one slice ---- */
