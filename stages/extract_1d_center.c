@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/data/cube_collapse.h"
 #include "common/math/robust.h"
+#include "common/math/sphere.h"
 #include "common/math/star_finder.h"
 
 static const double radian = 3.14159265358979323846 / 180.0;
@@ -16,23 +17,13 @@ static void unit_vector(double ra, double dec, double v[3])
     v[2] = sin(dec * radian);
 }
 
-/* Angle between two directions (degrees), by Vincenty's formula: good at any size. */
-static double separation(double ra1, double dec1, double ra2, double dec2)
-{
-    double dl = (ra2 - ra1) * radian;
-    double s1 = sin(dec1 * radian), c1 = cos(dec1 * radian);
-    double s2 = sin(dec2 * radian), c2 = cos(dec2 * radian);
-    double a = c2 * sin(dl), b = c1 * s2 - s1 * c2 * cos(dl);
-    return atan2(hypot(a, b), s1 * s2 + c1 * c2 * cos(dl)) / radian;
-}
-
 /* Side of a spaxel along y, measured on the sky round the spaxel x, y. */
 static double spaxel_arcsec(const struct cube *c, double x, double y)
 {
     double ra0, dec0, ra1, dec1;
     cube_spaxel_to_sky(c, x, y, &ra0, &dec0);
     cube_spaxel_to_sky(c, x, y + 1.0, &ra1, &dec1);
-    return separation(ra0, dec0, ra1, dec1) * 3600.0;
+    return sphere_separation(ra0, dec0, ra1, dec1) * 3600.0;
 }
 
 /* The spaxel nearest to the target, or (without target, or with one that falls on the
@@ -216,7 +207,7 @@ int extract_center_sky(const struct cube *c, const char *what, double ra, double
                        "%s: %s: RA %.6f Dec %.6f is off the cube, whose middle is at "
                        "%.6f %.6f (%.1f arcsec away)",
                        c->filename, what, ra, dec, mid_ra, mid_dec,
-                       separation(ra, dec, mid_ra, mid_dec) * 3600.0);
+                       sphere_separation(ra, dec, mid_ra, mid_dec) * 3600.0);
     }
     *ret = (struct extract_center){.x = x, .y = y, .how = "CENTER_RADEC"};
     measure_scale(c, ret);

@@ -1,5 +1,4 @@
 #include <math.h>
-#include <string.h>
 #include "common/data/transform_build.h"
 #include "common/data/wcs_private.h"
 
