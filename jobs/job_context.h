@@ -67,6 +67,9 @@ int job_write_exposure(struct job_context *c, struct exposure *e, const char *su
  * the middle is what stands behind the program in the group's name ("o001"), or all of
  * that name. */
 int job_write_opened(struct job_context *c, const char *suffix, struct err *err);
+/* What a stage worked with; named like these, after one of the exposures. */
+int job_write_planes(struct job_context *c, const char *exposure, struct plane_set *p,
+                     const char *suffix, struct err *err);
 /* A spectrum that a stage wants kept: no picture. */
 int job_write_kept_spectrum(struct job_context *c, struct spectrum *s,
                             const char *suffix, struct err *err);

@@ -34,6 +34,8 @@
 #define OPENED (14.0 + SHARED) /* spec3: SCI, ERR, DQ, slice ... */
 #define CORRECTED 46.0         /* ... or all, where a stage corrects what is opened */
 #define REJECTING 24.0         /* outlier_detection: least differences, their ratios */
+#define DIFFERENCES 4.0        /* ... of every exposure where they are kept, */
+#define MEDIANS 8.0            /* with what they are divided by */
 #define DEPARTING 3.0          /* ... or of every exposure the pixels that depart */
 #define REASON 1.0             /* why it rejected a pixel */
 /* adaptive_trace_model: what it samples on the sky (a fifth more rows than pixels) or, of
@@ -184,6 +186,15 @@ static double members(const struct job *job)
            backgrounds * KEPT_BACKGROUND;
 }
 
+static double differences(const struct job *job, const struct job_plan *plan)
+{
+    int i = running_step(plan, "outlier_detection");
+    const struct params *p = i < 0 ? NULL : recipe_params(plan->settings, i);
+    return p && params_bool(p, "save_intermediate_results")
+               ? DIFFERENCES * (double)job->n_inputs + MEDIANS
+               : 0;
+}
+
 /* Are exposures opened with all planes: for master_background if it has something to
  * subtract, for a product of outlier_detection? */
 static bool opens_all(const struct job *job, const struct job_plan *plan)
@@ -238,7 +249,8 @@ int job_estimate(const struct job *job, const struct job_extent *extents,
                                           : OPENED;
     if (!is_spec2 && running_step(&plan, "outlier_detection") >= 0) {
         open += REASON;
-        calibrate = open + fmax(REJECTING, DEPARTING * (double)job->n_inputs);
+        calibrate = open + fmax(REJECTING + differences(job, &plan),
+                                DEPARTING * (double)job->n_inputs);
     }
     open += samples(&plan);
     const double voxel = VOXEL + (!is_spec2 && job->n_inputs > 1 ? SHARED : 0);

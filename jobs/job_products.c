@@ -99,7 +99,7 @@ static int write_manifest(struct job_context *c, struct err *err)
     return code;
 }
 
-enum kind { EXPOSURE, CUBE, SPECTRUM, PICTURE, DIFFERENCE };
+enum kind { EXPOSURE, CUBE, SPECTRUM, PLANES, PICTURE, DIFFERENCE };
 
 /* Write one file beside its place, to the disk. */
 static int write_named(struct job_context *c, enum kind kind, const void *what,
@@ -120,6 +120,8 @@ static int write_named(struct job_context *c, enum kind kind, const void *what,
         code = cube_write(what, path, name, &c->provenance, err);
     } else if (!code && kind == SPECTRUM) {
         code = spectrum_write(what, path, name, &c->provenance, err);
+    } else if (!code && kind == PLANES) {
+        code = plane_set_write(what, path, name, &c->provenance, err);
     } else if (!code && kind == DIFFERENCE) {
         code = quicklook_difference_write(what, path, err);
     } else if (!code) {
@@ -244,12 +246,32 @@ static char *group_of(const char *base, struct err *err)
     return mem_strndup(dash + 1, (size_t)(end - dash) - 1, err);
 }
 
+/* "jw..._nrs1_o001" of an exposure's file in a group. The caller frees. */
+static char *base_of_exposure(const char *path, const char *group, struct err *err)
+{
+    char *exposure = job_input_base(path, err);
+    char *base = exposure ? mem_printf(err, "%s_%s", exposure, group) : NULL;
+    free(exposure);
+    return base;
+}
+
+int job_write_planes(struct job_context *c, const char *exposure, struct plane_set *p,
+                     const char *suffix, struct err *err)
+{
+    char *group = group_of(c->base, err);
+    char *base = group ? base_of_exposure(exposure, group, err) : NULL;
+    int code = base ? job_set_status(c, &p->primary, err) : ERR_NOMEM;
+    code = code ? code : write_named(c, PLANES, p, base, suffix, err);
+    free(base);
+    free(group);
+    return code;
+}
+
 static int write_opened(struct job_context *c, size_t i, const char *group,
                         const char *suffix, struct err *err)
 {
     struct exposure *e = NULL;
-    char *exposure = job_input_base(c->job->inputs[i].path, err);
-    char *base = exposure ? mem_printf(err, "%s_%s", exposure, group) : NULL;
+    char *base = base_of_exposure(c->job->inputs[i].path, group, err);
     int code = base ? dataset_open(&c->data, i, true, &e, err) : ERR_NOMEM;
     if (!code) {
         code = job_set_status(c, &e->primary, err);
@@ -257,7 +279,6 @@ static int write_opened(struct job_context *c, size_t i, const char *group,
         dataset_close(&c->data, i, e);
     }
     free(base);
-    free(exposure);
     return code;
 }
 

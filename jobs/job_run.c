@@ -63,6 +63,14 @@ static int on_keep_spectrum(void *user, const char *suffix, struct spectrum *s,
     return code;
 }
 
+static int on_keep_planes(void *user, const char *exposure, const char *suffix,
+                          struct plane_set *p, struct err *err)
+{
+    int code = job_write_planes(user, exposure, p, suffix, err);
+    plane_set_free(p);
+    return code;
+}
+
 /* What a stage does to a member says nothing of the product. */
 static void on_skipped(void *user)
 {
@@ -115,6 +123,7 @@ struct stage_env job_context_env(struct job_context *c, const char *name)
         .used_reference = on_reference,
         .keep = on_keep,
         .keep_spectrum = on_keep_spectrum,
+        .keep_planes = on_keep_planes,
         .skipped = on_skipped,
         .progress = on_progress,
         .note = on_note,

@@ -14,7 +14,7 @@
  * Outputs:   of every exposure, as it is opened from then on: NaN and DO_NOT_USE and OUTLIER
  *            in the pixels that are rejected, outlier_reason; OUTMETH and counts by reason
  * Algorithm: method peer: outlier_peer.h; expected: outlier_expected.h
- * Products:  _crf of every exposure where it is saved
+ * Products:  _crf of every exposure where it is saved; outlier_keep.h
  * Agreement: method peer: jwst 3.0.0 outlier_detection of IFU exposures, pixel by pixel; as
  *            there, fewer than two exposures are left as they are
  */
@@ -78,6 +78,7 @@ static int find_as_peer(const struct stage_env *env, const struct params *params
         .box_x = kernel[1],
         .percent = params_real(params, "threshold_percent"),
         .second_check = params_bool(params, "ifu_second_check"),
+        .keep = params_bool(params, "save_intermediate_results"),
     };
     return code ? code : outlier_peer_find(env, &p, data, ret, err);
 }
@@ -150,6 +151,10 @@ static const struct param table[] = {
      "Percentile of the normalised differences above which pixels are rejected", false},
     {"ifu_second_check", PARAM_BOOL, "false", 0, 0, NULL, "",
      "Reject pixels, too, that have no difference to a neighbour in any exposure",
+     false},
+    {"save_intermediate_results", PARAM_BOOL, "false", 0, 0, NULL, "",
+     "With peer: keep the differences, their medians and ratios of each detector as "
+     "_outlier_output",
      false},
     {"snr", PARAM_LIST, "5 3", 0, 1000, NULL, "sigma",
      "With expected: how far a pixel departs to be rejected, and beside a rejected one",

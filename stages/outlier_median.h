@@ -12,7 +12,7 @@
  * A row is gone through with a sorted window: the column that leaves it and the one that
  * enters, sorted too, are merged into it, so that a step costs one pass over the window.
  * Given:     plane  float[ny * nx]; box_x, box_y odd, >= 1
- * Returned:  ret    double[ny * nx]; only where plane is not NaN, NaN elsewhere
+ * Returned:  ret    double[ny * nx]; also where plane is NaN
  * Thread:    rows are shared out over `par` (NULL: one thread)
  * Test:      tests/stages/test_outlier_median.c
  */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/base/mem.h"
+#include "stages/outlier_keep.h"
 #include "stages/outlier_median.h"
 
 enum { MOST_DETECTORS = 2, EDGE = 4 };
@@ -13,8 +14,15 @@ enum { MOST_DETECTORS = 2, EDGE = 4 };
 struct detector {
     char name[8];
     int nx, ny;
-    float *least; /* nx * ny; NaN: no difference yet */
-    size_t n;     /* exposures */
+    float *least;       /* nx * ny; NaN: no difference yet */
+    float *differences; /* of each exposure a plane; NULL: not wanted */
+    size_t n;           /* exposures */
+};
+
+/* Whose name and header stand for all. */
+struct first {
+    char filename[256];
+    struct header primary;
 };
 
 static float smaller(float a, float b) /* that is not NaN, if one is not */
@@ -24,7 +32,7 @@ static float smaller(float a, float b) /* that is not NaN, if one is not */
 
 struct job {
     const struct exposure *e;
-    float *least;
+    float *least, *own; /* own: of this exposure alone; NULL: not wanted */
 };
 
 /* Before the first row and behind the last there are zeros (as in the peer). */
@@ -39,7 +47,11 @@ static int differences(size_t y, int thread, void *arg, struct err *err)
     for (size_t x = 0; x < nx; x++) {
         const float below = y ? row[x] - *(row + x - nx) : row[x];
         const float above = y < last ? row[x] - row[x + nx] : row[x];
-        least[x] = smaller(least[x], smaller(fabsf(below), fabsf(above)));
+        const float d = smaller(fabsf(below), fabsf(above));
+        least[x] = smaller(least[x], d);
+        if (job->own) {
+            job->own[y * nx + x] = d;
+        }
     }
     return 0;
 }
@@ -79,9 +91,29 @@ static int detector_of(struct detector *all, const struct exposure *e,
                    e->meta.detector);
 }
 
+/* The exposure's name and header if it is the first, room for its differences. */
+static int make_room(struct detector *d, const struct exposure *e, struct first *first,
+                     float **ret_own, struct err *err)
+{
+    const size_t n = exposure_pixels(e);
+    int code = 0;
+    if (!first->filename[0]) {
+        snprintf(first->filename, sizeof first->filename, "%s", e->meta.filename);
+        code = header_copy(&first->primary, &e->primary, err);
+    }
+    float *grown =
+        code ? NULL : mem_realloc(d->differences, (d->n + 1) * n, sizeof *grown, err);
+    if (!grown) {
+        return ERR_NOMEM;
+    }
+    d->differences = grown;
+    *ret_own = grown + d->n * n;
+    return 0;
+}
+
 static int gather(const struct stage_env *env, struct dataset *data,
                   struct detector *detectors, struct outlier_hits *hits,
-                  struct err *err)
+                  struct first *first, struct err *err)
 {
     const size_t n = dataset_n(data);
     for (size_t i = 0; i < n; i++) {
@@ -92,8 +124,12 @@ static int gather(const struct stage_env *env, struct dataset *data,
             return code;
         }
         code = detector_of(detectors, e, &d, err);
+        struct job job = {.e = e};
+        if (!code && first) {
+            code = make_room(d, e, first, &job.own, err);
+        }
         if (!code) {
-            struct job job = {e, d->least};
+            job.least = d->least;
             code =
                 par_for(env->par, (size_t)e->ny, differences, &job, env->cancel, err);
             snprintf(hits->filename[i], sizeof hits->filename[i], "%s",
@@ -185,10 +221,11 @@ static size_t pick(const double *plane, int nx, int ny, int edge, double *ret)
     return n;
 }
 
-/* `ratio`: in: the least differences; out: divided by their medians in boxes. */
+/* `ratio`: in: the least differences; out: divided by their medians in boxes, which go to
+ * `norm` (may be NULL). */
 static int normalise(const struct stage_env *env, const struct outlier_peer *p,
-                     const struct detector *d, double *ratio, double *scratch,
-                     struct err *err)
+                     const struct detector *d, double *ratio, double *norm,
+                     double *scratch, struct err *err)
 {
     const size_t n = (size_t)d->nx * (size_t)d->ny,
                  few = pick(ratio, d->nx, d->ny, 0, scratch);
@@ -199,22 +236,31 @@ static int normalise(const struct stage_env *env, const struct outlier_peer *p,
     int code = outlier_median(d->least, d->nx, d->ny, p->box_x, p->box_y, env->par,
                               env->cancel, ratio, err);
     for (size_t i = 0; i < n && !code; i++) {
-        ratio[i] = (double)d->least[i] / (ratio[i] < floor ? floor : ratio[i]);
+        const double by = ratio[i] < floor ? floor : ratio[i];
+        if (norm) {
+            norm[i] = by;
+        }
+        ratio[i] = (double)d->least[i] / by;
     }
     return code;
 }
 
 static int reject(const struct stage_env *env, const struct outlier_peer *p,
-                  const struct detector *d, struct outlier_list *list, struct err *err)
+                  struct detector *d, const struct first *first,
+                  struct outlier_list *list, struct err *err)
 {
     const size_t n = (size_t)d->nx * (size_t)d->ny;
     double *ratio = mem_alloc(n, sizeof *ratio, err);
     double *scratch = mem_alloc(n, sizeof *scratch, err);
-    int code = ratio && scratch ? 0 : ERR_NOMEM;
+    double *norm = first ? mem_alloc(n, sizeof *norm, err) : NULL;
+    int code = ratio && scratch && (norm || !first) ? 0 : ERR_NOMEM;
     for (size_t i = 0; i < n && !code; i++) {
         ratio[i] = (double)d->least[i];
+        if (norm) {
+            norm[i] = NAN;
+        }
     }
-    code = code ? code : normalise(env, p, d, ratio, scratch, err);
+    code = code ? code : normalise(env, p, d, ratio, norm, scratch, err);
     if (!code) {
         const size_t few = pick(ratio, d->nx, d->ny, EDGE, scratch);
         const double above =
@@ -227,7 +273,23 @@ static int reject(const struct stage_env *env, const struct outlier_peer *p,
             }
         }
     }
+    if (!code && first) {
+        const struct outlier_kept kept = {p,
+                                          first->filename,
+                                          &first->primary,
+                                          d->name,
+                                          (size_t)d->nx,
+                                          (size_t)d->ny,
+                                          d->n,
+                                          d->differences,
+                                          d->least,
+                                          norm,
+                                          ratio};
+        d->differences = NULL;
+        code = outlier_keep(env, &kept, err);
+    }
     free(ratio);
+    free(norm);
     free(scratch);
     if (!code) {
         char text[256];
@@ -243,16 +305,19 @@ int outlier_peer_find(const struct stage_env *env, const struct outlier_peer *p,
 {
     struct detector detectors[MOST_DETECTORS] = {0};
     struct outlier_hits *h = NULL;
+    struct first first = {0}, *kept = p->keep ? &first : NULL;
     int code = outlier_hits_new(dataset_n(data), MOST_DETECTORS, "PEER", &h, err);
-    code = code ? code : gather(env, data, detectors, h, err);
+    code = code ? code : gather(env, data, detectors, h, kept, err);
     for (size_t k = 0; k < MOST_DETECTORS && !code; k++) {
         if (detectors[k].least) {
-            code = reject(env, p, &detectors[k], &h->lists[k], err);
+            code = reject(env, p, &detectors[k], kept, &h->lists[k], err);
         }
     }
     for (size_t k = 0; k < MOST_DETECTORS; k++) {
         free(detectors[k].least);
+        free(detectors[k].differences);
     }
+    header_done(&first.primary);
     if (code) {
         outlier_hits_free(h);
         return code;

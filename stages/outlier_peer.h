@@ -13,13 +13,15 @@
  * the median of all); rejected in every exposure where that is above a percentile of the
  * frame without its outermost four rows and columns. Single and double precision are those
  * of the peer, so that the same pixels are above.
- * Memory: a plane a detector while exposures are opened one after another.
+ * Memory: a plane a detector while exposures are opened one after another; with `keep`
+ * one more for each exposure.
  * Test: tests/stages/test_outlier_detection.c; tests/peer/outliers.py
  */
 struct outlier_peer {
     int box_y, box_x; /* odd; the first number of kernel_size goes along y */
     double percent;   /* threshold_percent */
     bool second_check;
+    bool keep; /* what it looks at becomes a product (outlier_keep.h) */
 };
 
 /* Returned: *ret, one list a detector; to be freed with outlier_hits_free. */

@@ -59,6 +59,16 @@ int stage_keep_spectrum(const struct stage_env *env, const char *suffix,
     return 0;
 }
 
+int stage_keep_planes(const struct stage_env *env, const char *exposure,
+                      const char *suffix, struct plane_set *p, struct err *err)
+{
+    if (env->keep_planes) {
+        return env->keep_planes(env->user, exposure, suffix, p, err);
+    }
+    plane_set_free(p);
+    return 0;
+}
+
 void stage_skipped(const struct stage_env *env)
 {
     if (env->skipped) {

@@ -9,6 +9,7 @@
 #include "common/base/params.h"
 #include "common/data/cube.h"
 #include "common/data/exposure.h"
+#include "common/data/plane_set.h"
 #include "common/data/references.h"
 #include "common/data/spectrum.h"
 
@@ -117,6 +118,8 @@ struct stage_env {
     int (*keep)(void *user, const char *suffix, struct exposure *e, struct err *err);
     int (*keep_spectrum)(void *user, const char *suffix, struct spectrum *s,
                          struct err *err);
+    int (*keep_planes)(void *user, const char *exposure, const char *suffix,
+                       struct plane_set *p, struct err *err);
     /* Told that the stage has nothing to do: S_* of the products will say SKIPPED. */
     void (*skipped)(void *user);
     /* Share done of this stage, 0..1. Any thread of the team may call it. */
@@ -180,6 +183,10 @@ int stage_keep(const struct stage_env *env, const char *suffix, struct exposure 
                struct err *err);
 int stage_keep_spectrum(const struct stage_env *env, const char *suffix,
                         struct spectrum *s, struct err *err);
+/* Of a group, named after one of its exposures (its file name), as the peer does:
+ * <exposure>_<observation>_<suffix>.fits. */
+int stage_keep_planes(const struct stage_env *env, const char *exposure,
+                      const char *suffix, struct plane_set *p, struct err *err);
 
 /* The stage leaves the exposure as it is, as if it had been skipped: S_* says SKIPPED. A
  * stage says why by stage_note or stage_warn. */

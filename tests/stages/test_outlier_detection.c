@@ -16,12 +16,26 @@ static size_t n_exposures;
 static int warnings;
 static bool skipped;
 static char said[2048];
+static struct plane_set *kept[2];
+static size_t n_kept;
 
 static void on_note(void *user, int is_warning, const char *line)
 {
     (void)user;
     warnings += is_warning;
     strncat(said, line, sizeof said - strlen(said) - 1);
+}
+
+static int on_planes(void *user, const char *exposure, const char *suffix,
+                     struct plane_set *p, struct err *err)
+{
+    (void)user;
+    (void)err;
+    ck_assert_uint_lt(n_kept, 2);
+    ck_assert_str_eq(exposure, "e0_cal.fits");
+    ck_assert_str_eq(suffix, n_kept ? "nrs2_outlier_output" : "nrs1_outlier_output");
+    kept[n_kept++] = p;
+    return 0;
 }
 
 static void on_skipped(void *user)
@@ -83,6 +97,7 @@ static int run(const char *text, int threads, struct err *err)
                                   .recipe = "spec3",
                                   .note = on_note,
                                   .skipped = on_skipped,
+                                  .keep_planes = on_planes,
                                   .stage_name = s->name};
     struct dataset data = {.exposures = exposures, .n_exposures = n_exposures};
     said[0] = '\0';
@@ -252,6 +267,55 @@ START_TEST(test_outlier_peer_second_check)
 }
 END_TEST
 
+/* What the method looked at, of each detector; and it finds the same. */
+START_TEST(test_outlier_peer_keeps)
+{
+    static double least[N];
+    static const char *const names[] = {"DIFFARR", "MINARR", "NORMARR", "MINNORM"};
+    static bool expected[N];
+    static float sci[N];
+    struct err err = {0};
+    begin(3);
+    least_differences(least);
+    as_defined(3, 98, expected);
+    memcpy(sci, exposures[1]->sci, sizeof sci);
+    exposures[3] = make(7, "NRS2");
+    n_exposures = 4;
+    n_kept = 0;
+    support_ok(run("threshold_percent=98;save_intermediate_results=true", 2, &err),
+               &err);
+    ck_assert_uint_eq(n_kept, 2);
+    const struct plane_set *p = kept[0];
+    long box = 0;
+    ck_assert_uint_eq(p->n, 4);
+    ck_assert_uint_eq(p->images[0].axes[2], 3);
+    ck_assert_uint_eq(kept[1]->images[0].axes[2], 1);
+    ck_assert(header_get_int(&p->primary, "KERNXSZ", &box));
+    ck_assert_int_eq(box, 7);
+    for (size_t i = 0; i < 4; i++) {
+        ck_assert_str_eq(p->images[i].extname, names[i]);
+    }
+    for (int i = 0; i < N; i++) {
+        const double below = (double)fabsf(sci[i] - (i >= NX ? sci[i - NX] : 0));
+        const double above = (double)fabsf(sci[i] - (i < N - NX ? sci[i + NX] : 0));
+        const double own = (double)p->images[0].data[N + i];
+        const double minimum = (double)p->images[1].data[i];
+        const double norm = (double)p->images[2].data[i];
+        ck_assert(isnan(own) ? isnan(fmin(below, above)) : own == fmin(below, above));
+        ck_assert(isnan(minimum) ? isnan(least[i]) : minimum == least[i]);
+        ck_assert(norm > 0);
+        if (!isnan(minimum)) { /* rounded to floats: 6e-8 each */
+            ck_assert_double_eq_tol((double)p->images[3].data[i] * norm, minimum,
+                                    2e-7 * minimum);
+        }
+        ck_assert_int_eq(exposures[0]->outlier_reason[i] != 0, expected[i]);
+    }
+    plane_set_free(kept[0]);
+    plane_set_free(kept[1]);
+    end();
+}
+END_TEST
+
 START_TEST(test_outlier_peer_alone)
 {
     struct err err = {0};
@@ -315,6 +379,7 @@ int main(void)
     tcase_add_test(t, test_outlier_peer_any_threads);
     tcase_add_test(t, test_outlier_peer_by_detector);
     tcase_add_test(t, test_outlier_peer_second_check);
+    tcase_add_test(t, test_outlier_peer_keeps);
     tcase_add_test(t, test_outlier_peer_alone);
     tcase_add_test(t, test_outlier_kernel);
     tcase_add_test(t, test_outlier_peer_sizes_differ);
