@@ -113,7 +113,7 @@ static void complain(const struct err *err)
 static int pin_and_run(const struct ifurun_options *o, struct job *job,
                        struct references *refs, struct par *par, struct err *err)
 {
-    int code = job_pin(job, refs, err);
+    int code = job_pin(job, refs, par, err);
     code = code || !o->reuse ? code : job_reuse_published(job, err);
     code = code ? code : run_job(o, job, refs, par, err);
     job_done(job);
@@ -229,7 +229,7 @@ static int run_reported(struct job *job, struct references *refs, struct par *pa
                         struct job_result *ret, struct err *err)
 {
     int code = job_check(job, err);
-    code = code ? code : job_pin(job, refs, err);
+    code = code ? code : job_pin(job, refs, par, err);
     return code ? code
                 : job_run(job, refs, par, &cancelled, ifurun_child_events(), ret, err);
 }

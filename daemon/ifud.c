@@ -46,7 +46,7 @@ static int run_job(struct job *job, struct references *refs, struct par *par,
                    struct job_result *ret, struct err *err)
 {
     int code = job_check(job, err);
-    code = code ? code : job_pin(job, refs, err);
+    code = code ? code : job_pin(job, refs, par, err);
     return code ? code : job_run(job, refs, par, cancel, events, ret, err);
 }
 

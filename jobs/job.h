@@ -82,8 +82,9 @@ char *job_to_json(const struct job *job, struct err *err); /* canonical; caller 
 /* Check recipe, stages, parameters, values and files without running. */
 int job_check(const struct job *job, struct err *err);
 
-/* Fill in what makes it complete: hashes of inputs, the choice of every reference. */
-int job_pin(struct job *job, struct references *refs, struct err *err);
+/* Fill in what makes it complete: hashes of inputs (par: whose threads take them; may be
+ * NULL), the choice of every reference. */
+int job_pin(struct job *job, struct references *refs, struct par *par, struct err *err);
 
 struct job_events { /* called from the thread that called job_run, or its team */
     /* stage `index` of `count` has done `share` (0..1) */

@@ -88,6 +88,13 @@ int job_publish(struct job_context *c, struct err *err);
 /* The list of the products and their hashes, <product>_<recipe>_products.json. */
 int job_write_list(struct job_context *c, struct err *err);
 
+/* ---- job_pin.c ---- */
+
+/* Have the inputs hashed, by all threads at once: those whose hash the job does not say
+ * or, with `all`, those too. */
+int job_hash_inputs(const struct job *job, bool all, struct references *refs,
+                    struct par *par, struct err *err);
+
 /* ---- job_members.c ---- */
 
 /*

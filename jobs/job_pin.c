@@ -6,6 +6,7 @@
 #include "common/base/path.h"
 #include "common/data/exposure_io.h"
 #include "jobs/job.h"
+#include "jobs/job_context.h"
 #include "jobs/job_plan.h"
 #include "common/data/spectrum_io.h"
 #include "jobs/job_wcs.h"
@@ -150,17 +151,13 @@ static int pin_member(struct job *job, struct job_member *m,
 }
 
 /* combine: spectra need no references; the first names the product. */
-static int pin_spectra(struct job *job, struct references *refs, struct err *err)
+static int pin_spectra(struct job *job, struct err *err)
 {
     int code = 0;
     for (size_t i = 0; i < job->n_inputs && !code; i++) {
         struct spectrum *s = NULL;
         code = spectrum_read(job->inputs[i].path, &s, err);
         code = code ? code : make_absolute(&job->inputs[i].path, err);
-        if (!code && !job->inputs[i].sha256[0]) {
-            code =
-                references_hash(refs, job->inputs[i].path, job->inputs[i].sha256, err);
-        }
         if (!code && !job->product_name) {
             job->product_name = job_target_base(&s->meta, err);
             code = job->product_name ? 0 : ERR_NOMEM;
@@ -170,7 +167,37 @@ static int pin_spectra(struct job *job, struct references *refs, struct err *err
     return code;
 }
 
-int job_pin(struct job *job, struct references *refs, struct err *err)
+int job_hash_inputs(const struct job *job, bool all, struct references *refs,
+                    struct par *par, struct err *err)
+{
+    const char **paths = mem_alloc(job->n_inputs, sizeof *paths, err);
+    size_t n = 0;
+    if (!paths) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < job->n_inputs; i++) {
+        if (all || !job->inputs[i].sha256[0]) {
+            paths[n++] = job->inputs[i].path;
+        }
+    }
+    const int code = references_hash_all(refs, n, paths, par, err);
+    free(paths);
+    return code;
+}
+
+/* Of the inputs, where they are not known yet. */
+static int pin_hashes(struct job *job, struct references *refs, struct par *par,
+                      struct err *err)
+{
+    int code = job_hash_inputs(job, false, refs, par, err);
+    for (size_t i = 0; i < job->n_inputs && !code; i++) {
+        struct job_input *in = &job->inputs[i];
+        code = in->sha256[0] ? 0 : references_hash(refs, in->path, in->sha256, err);
+    }
+    return code;
+}
+
+int job_pin(struct job *job, struct references *refs, struct par *par, struct err *err)
 {
     struct job_plan plan = {0};
     struct job_group group = {0};
@@ -202,7 +229,7 @@ int job_pin(struct job *job, struct references *refs, struct err *err)
         }
     }
     const bool spectra = !strcmp(job->recipe, RECIPE_COMBINE);
-    code = code || !spectra ? code : pin_spectra(job, refs, err);
+    code = code || !spectra ? code : pin_spectra(job, err);
     for (size_t i = 0; i < job->n_inputs && !code && !spectra; i++) {
         struct exposure *e = NULL;
         code = exposure_read_headers(job->inputs[i].path, &e, err);
@@ -212,16 +239,13 @@ int job_pin(struct job *job, struct references *refs, struct err *err)
         if (!code) {
             code = make_absolute(&job->inputs[i].path, err);
         }
-        if (!code && !job->inputs[i].sha256[0]) {
-            code =
-                references_hash(refs, job->inputs[i].path, job->inputs[i].sha256, err);
-        }
         if (!code) {
             code = pin_exposure(job, &plan, &room, refs, e, false, err);
         }
         exposure_free(e);
     }
     code = code || spectra ? code : job_group_check(&group, &plan, err);
+    code = code ? code : pin_hashes(job, refs, par, err);
     for (size_t i = 0; i < job->n_members && !code; i++) {
         code = pin_member(job, &job->members[i], &plan, &room, refs, err);
         code = code ? err_prefix(err, "%s", job->members[i].role) : 0;

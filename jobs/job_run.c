@@ -170,6 +170,7 @@ static int begin(struct job_context *c, struct err *err)
     strncpy(c->provenance.date, job->date, sizeof c->provenance.date - 1);
     code = sha256_bytes(c->manifest, strlen(c->manifest), c->provenance.manifest_sha256,
                         err);
+    code = code ? code : job_hash_inputs(job, true, c->refs, c->par, err);
     for (size_t i = 0; i < job->n_inputs && !code; i++) {
         const struct job_input *in = &job->inputs[i];
         code = check_file(c, "exposure", in->path, in->sha256, err);

@@ -127,7 +127,7 @@ static int read_pixels(const struct job_source *s, const char *path,
                        struct exposure **ret, struct err *err)
 {
     if (!s->context->whole && dataset_needs_few_planes(&s->context->data)) {
-        return exposure_read_for_cube(path, ret, err);
+        return exposure_read_for_cube(path, s->context->par, ret, err);
     }
     int code = exposure_read(path, ret, err);
     if (!code) {

@@ -232,7 +232,7 @@ int job_stale_look(struct job *job, struct references *refs, struct job_stale *r
     struct job_plan plan = {0};
     struct job_fingerprint f;
     *ret = (struct job_stale){0};
-    int code = job_pin(job, refs, err);
+    int code = job_pin(job, refs, NULL, err);
     code = code ? code : job_plan_make(job, &plan, err);
     code = code ? code : job_fingerprint(&plan, refs, job_code_version(), &f, err);
     if (!code) {

@@ -105,11 +105,9 @@ int outlier_list_apply(const struct outlier_list *list, struct exposure *e,
     }
     for (size_t k = 0; k < list->n; k++) {
         const size_t i = list->index[k];
-        e->sci[i] = NAN;
-        e->dq[i] |= DQ_DO_NOT_USE | DQ_OUTLIER;
+        exposure_reject(e, i, DQ_OUTLIER);
         e->outlier_reason[i] = list->reason[k];
     }
-    exposure_match_nans(e);
     return 0;
 }
 

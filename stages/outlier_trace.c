@@ -1,45 +1,48 @@
 #include "stages/outlier_trace.h"
 
 #include <math.h>
-#include <string.h>
 
 #define LEAST_ASIDE 0.3f /* half windows: how far a trace bends beyond its neighbours */
 
-/* Values of a window in ascending order. */
+/* Values of a window in ascending order, behind them infinities; twice, so that the next
+ * window is made from this one without a step that depends on where a value goes. */
 struct window {
-    float v[2 * OUTLIER_TRACE_HALF + 1];
+    float v[2]
+           [1 + 2 * OUTLIER_TRACE_HALF + 1 + 8]; /* from v[][1] on; v[][0]: the least */
+    int now;
     size_t n;
 };
 
-/* The first that is not less than v. */
-static size_t place(const struct window *w, float v)
+static void clear(struct window *w)
 {
-    size_t at = 0, n = w->n;
-    while (n) {
-        const size_t half = n / 2;
-        if (w->v[at + half] < v) {
-            at += half + 1;
-            n -= half + 1;
-        } else {
-            n = half;
-        }
+    for (size_t i = 0; i < sizeof w->v[0] / sizeof w->v[0][0]; i++) {
+        w->v[0][i] = w->v[1][i] = i ? INFINITY : -INFINITY;
     }
-    return at;
+    w->now = 0;
+    w->n = 0;
 }
 
-static void put(struct window *w, float v)
+/*
+ * to: from without the first value that is not less than out, with in. n: values to go
+ * through; what lies behind is infinite in both.
+ */
+__attribute__((optimize("O3"))) static void
+replace(const float *restrict from, float *restrict to, size_t n, float out, float in)
 {
-    const size_t at = place(w, v);
-    memmove(w->v + at + 1, w->v + at, (w->n - at) * sizeof *w->v);
-    w->v[at] = v;
-    w->n++;
+    for (size_t i = 1; i <= n; i++) {
+        const float a = from[i - 1], b = from[i], c = from[i + 1];
+        const float before = a < out ? a : b, here = b < out ? b : c;
+        const float moved = before > in ? before : in;
+        to[i] = here < moved ? here : moved;
+    }
 }
 
-static void take(struct window *w, float v)
+/* Infinite: none. */
+static void put_and_take(struct window *w, float in, float out)
 {
-    const size_t at = place(w, v);
-    w->n--;
-    memmove(w->v + at, w->v + at + 1, (w->n - at) * sizeof *w->v);
+    const size_t n = (w->n + 1 + 7) / 8 * 8;
+    replace(w->v[w->now], w->v[!w->now], n, out, in);
+    w->now = !w->now;
 }
 
 /* The value that counts: of the pixel, or how far it is from the trace. */
@@ -52,18 +55,22 @@ static float value(const float *sci, const float *trace, size_t x)
 static void slide(struct window *w, const float *sci, const float *trace, size_t x,
                   size_t n, size_t half)
 {
-    if (x < n && !isnan(value(sci, trace, x))) {
-        put(w, value(sci, trace, x));
-    }
-    if (x > 2 * half && !isnan(value(sci, trace, x - 2 * half - 1))) {
-        take(w, value(sci, trace, x - 2 * half - 1));
-    }
+    const float in = x < n ? value(sci, trace, x) : NAN;
+    const float out = x > 2 * half ? value(sci, trace, x - 2 * half - 1) : NAN;
+    put_and_take(w, isnan(in) ? INFINITY : in, isnan(out) ? INFINITY : out);
+    w->n += (size_t)!isnan(in) - (size_t)!isnan(out);
+}
+
+/* Of the values in ascending order. */
+static float nth(const struct window *w, size_t i)
+{
+    return w->v[w->now][1 + i];
 }
 
 /* Between the quartiles. */
 static float range(const struct window *w)
 {
-    return w->v[w->n - 1 - w->n / 4] - w->v[w->n / 4];
+    return nth(w, w->n - 1 - w->n / 4) - nth(w, w->n / 4);
 }
 
 /* How far a pixel is from the middle of its window, in half windows: little, but for the
@@ -83,22 +90,23 @@ static float aside(size_t at, size_t n, size_t half)
 static void run(const float *sci, const float *err, size_t n, size_t half, float *trace,
                 float *sigma)
 {
-    struct window w = {.n = 0};
+    struct window w;
+    clear(&w);
     for (size_t x = 0; x < n + half; x++) {
         slide(&w, sci, NULL, x, n, half);
         const size_t at = x - half;
         if (x >= half && w.n >= OUTLIER_TRACE_LEAST && !isnan(sci[at]) &&
             !isnan(err[at])) {
-            trace[at] = w.v[w.n / 2];
+            trace[at] = nth(&w, w.n / 2);
             sigma[at] = aside(at, n, half) * range(&w);
         }
     }
-    w.n = 0;
+    clear(&w);
     for (size_t x = 0; x < n + half; x++) {
         slide(&w, sci, trace, x, n, half);
         const size_t at = x - half;
         if (x >= half && !isnan(sigma[at])) {
-            sigma[at] += fmaxf(err[at], 1.4826f * w.v[w.n / 2]);
+            sigma[at] += fmaxf(err[at], 1.4826f * nth(&w, w.n / 2));
         }
     }
 }

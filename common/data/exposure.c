@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "common/base/mem.h"
 #include "common/data/dq.h"
 #include "common/data/wcs.h"
@@ -116,30 +117,30 @@ size_t exposure_pixels(const struct exposure *e)
 /* Pixels treated at once: the mask stays in the first-level cache. */
 #define RUN 4096
 
-static void mark_nans(const float *plane, size_t n, uint8_t *bad)
+__attribute__((optimize("O3"))) static void mark_nans(const float *plane, size_t n,
+                                                      uint8_t *bad)
 {
     for (size_t i = 0; i < n; i++) {
         bad[i] |= (uint8_t)(plane[i] != plane[i]);
     }
 }
 
-static void put_nans(float *plane, size_t n, const uint8_t *bad)
+__attribute__((optimize("O3"))) static void put_nans(float *plane, size_t n,
+                                                     const uint8_t *bad)
 {
     for (size_t i = 0; i < n; i++) {
         plane[i] = bad[i] ? NAN : plane[i];
     }
 }
 
-void exposure_match_nans(struct exposure *e)
+void exposure_match_nans_of(uint32_t *dq, float *const *planes, size_t n_planes,
+                            size_t n)
 {
-    float *planes[] = {e->sci,        e->err,      e->var_poisson,
-                       e->var_rnoise, e->var_flat, e->var_background};
-    const size_t n = exposure_pixels(e), n_planes = sizeof planes / sizeof *planes;
     uint8_t bad[RUN];
     for (size_t from = 0; from < n; from += RUN) {
         size_t m = n - from < RUN ? n - from : RUN;
         for (size_t i = 0; i < m; i++) {
-            bad[i] = e->dq[from + i] & DQ_DO_NOT_USE;
+            bad[i] = dq[from + i] & DQ_DO_NOT_USE;
         }
         for (size_t p = 0; p < n_planes; p++) {
             if (planes[p]) {
@@ -147,12 +148,40 @@ void exposure_match_nans(struct exposure *e)
             }
         }
         for (size_t i = 0; i < m; i++) {
-            e->dq[from + i] |= bad[i];
+            dq[from + i] |= bad[i];
         }
         for (size_t p = 0; p < n_planes; p++) {
             if (planes[p]) {
                 put_nans(planes[p] + from, m, bad);
             }
+        }
+    }
+}
+
+enum { PLANES = 6 };
+
+static void planes_of(const struct exposure *e, float *ret[PLANES])
+{
+    float *planes[PLANES] = {e->sci,        e->err,      e->var_poisson,
+                             e->var_rnoise, e->var_flat, e->var_background};
+    memcpy(ret, planes, sizeof planes);
+}
+
+void exposure_match_nans(struct exposure *e)
+{
+    float *planes[PLANES];
+    planes_of(e, planes);
+    exposure_match_nans_of(e->dq, planes, PLANES, exposure_pixels(e));
+}
+
+void exposure_reject(struct exposure *e, size_t i, uint32_t flags)
+{
+    float *planes[PLANES];
+    planes_of(e, planes);
+    e->dq[i] |= flags | DQ_DO_NOT_USE;
+    for (int p = 0; p < PLANES; p++) {
+        if (planes[p]) {
+            planes[p][i] = NAN;
         }
     }
 }

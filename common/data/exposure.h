@@ -144,5 +144,10 @@ int exposure_check_reaches(const struct exposure_meta *meta, struct err *err);
 /* After each stage NaN and DO_NOT_USE go together: NaN SCI, ERR or a variance sets the
  * flag, and a flagged pixel has NaN in SCI, ERR and every variance (as in the peer). */
 void exposure_match_nans(struct exposure *e);
+/* The same of n pixels: their flags, and planes that may be NULL. */
+void exposure_match_nans_of(uint32_t *dq, float *const *planes, size_t n_planes,
+                            size_t n);
+/* Pixel i is not used any more: `flags` and DO_NOT_USE, and NaN in all those planes. */
+void exposure_reject(struct exposure *e, size_t i, uint32_t flags);
 
 #endif

@@ -40,6 +40,22 @@ static int read_floats(struct fits_in *f, const struct exposure *e, const char *
     return code || hdu < 0 ? code : fits_in_floats(f, hdu, ret, err);
 }
 
+/* The slices of n pixels from `first` on: the files hold 32-bit integers. */
+static int narrow_regions(const char *path, int hdu, const uint32_t *wide, size_t first,
+                          size_t n, uint8_t *ret, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (wide[i] > WCS_SLICES) {
+            return err_set(err, ERR_INPUT,
+                           "%s, HDU %d (REGIONS): pixel %zu is %u; expected a slice "
+                           "0..%d",
+                           path, hdu, first + i, wide[i], WCS_SLICES);
+        }
+        ret[i] = (uint8_t)wide[i];
+    }
+    return 0;
+}
+
 static int read_regions(struct fits_in *f, struct exposure *e, const char *path,
                         struct err *err)
 {
@@ -49,21 +65,12 @@ static int read_regions(struct fits_in *f, struct exposure *e, const char *path,
     if (code || hdu < 0) {
         return code;
     }
-    code = fits_in_uint32s(f, hdu, &wide, err);
     const size_t n = exposure_pixels(e);
+    code = fits_in_uint32s(f, hdu, &wide, err);
     e->regions = code ? NULL : mem_alloc(n, sizeof *e->regions, err);
-    if (!code && !e->regions) {
-        code = ERR_NOMEM;
-    }
-    for (size_t i = 0; !code && i < n; i++) {
-        if (wide[i] > WCS_SLICES) {
-            code = err_set(err, ERR_INPUT,
-                           "%s, HDU %d (REGIONS): pixel %zu is %u; "
-                           "expected a slice 0..%d",
-                           path, hdu, i, wide[i], WCS_SLICES);
-        } else {
-            e->regions[i] = (uint8_t)wide[i];
-        }
+    if (!code) {
+        code = e->regions ? narrow_regions(path, hdu, wide, 0, n, e->regions, err)
+                          : ERR_NOMEM;
     }
     free(wide);
     return code;
@@ -105,28 +112,88 @@ static int read_planes(struct fits_in *f, struct exposure *e, const char *path,
     return code ? code : read_wavelength(f, e, path, err);
 }
 
-/* What a cube is made of. The variances come one after another, for their NaNs only. */
-static int read_cube_planes(struct fits_in *f, struct exposure *e, const char *path,
-                            struct err *err)
+/* ---- what a cube is made of: piece by piece, by all threads ---- */
+
+enum {
+    FLOATS = 6,  /* planes */
+    KEPT = 3,    /* the first of them */
+    PIECE = 8192 /* pixels: all planes of a piece stay in the cache */
+};
+
+struct cube_planes {
+    const char *path;
+    struct exposure *e;
+    /* SCI, ERR, VAR_BKG; then variances, read for their NaNs only */
+    struct fits_image floats[FLOATS], dq, regions; /* f is NULL: absent */
+    float *kept[KEPT];
+};
+
+static int find_image(struct fits_in *f, const struct exposure *e, const char *path,
+                      const char *extname, bool needed, struct fits_image *ret,
+                      struct err *err)
 {
-    static const char *const variances[] = {"VAR_POISSON", "VAR_RNOISE", "VAR_FLAT"};
     int hdu;
-    int code = read_floats(f, e, path, "SCI", true, &e->sci, err);
-    code = code ? code : read_floats(f, e, path, "ERR", true, &e->err, err);
-    code = code ? code
-                : read_floats(f, e, path, "VAR_BKG", false, &e->var_background, err);
-    code = code ? code : find_plane(f, e, path, "DQ", true, &hdu, err);
-    code = code ? code : fits_in_uint32s(f, hdu, &e->dq, err);
-    code = code ? code : read_regions(f, e, path, err);
-    for (size_t i = 0; !code && i < sizeof variances / sizeof *variances; i++) {
-        code = read_floats(f, e, path, variances[i], false, &e->var_poisson, err);
-        if (!code) {
-            exposure_match_nans(e);
+    int code = find_plane(f, e, path, extname, needed, &hdu, err);
+    return code || hdu < 0 ? code : fits_in_image(f, hdu, ret, err);
+}
+
+static int read_cube_piece(size_t i, int thread, void *arg, struct err *err)
+{
+    const struct cube_planes *p = arg;
+    const size_t first = i * PIECE, rest = exposure_pixels(p->e) - first;
+    const size_t n = rest < PIECE ? rest : PIECE;
+    float *planes[FLOATS] = {NULL};
+    float variances[FLOATS - KEPT][PIECE];
+    uint32_t wide[PIECE];
+    int code = 0;
+    (void)thread;
+    for (int k = 0; k < FLOATS && !code; k++) {
+        if (p->floats[k].f) {
+            /* cppcheck-suppress legacyUninitvar ; it is filled here */
+            planes[k] = k < KEPT ? p->kept[k] + first : variances[k - KEPT];
+            code = fits_image_floats(&p->floats[k], first, n, planes[k], err);
         }
-        free(e->var_poisson);
-        e->var_poisson = NULL;
+    }
+    code = code ? code : fits_image_uint32s(&p->dq, first, n, p->e->dq + first, err);
+    if (!code && p->regions.f) {
+        code = fits_image_uint32s(&p->regions, first, n, wide, err);
+        code = code ? code
+                    : narrow_regions(p->path, p->regions.hdu, wide, first, n,
+                                     p->e->regions + first, err);
+    }
+    if (!code) {
+        exposure_match_nans_of(p->e->dq + first, planes, FLOATS, n);
     }
     return code;
+}
+
+static int read_cube_planes(struct fits_in *f, struct exposure *e, const char *path,
+                            struct par *par, struct err *err)
+{
+    static const char *const names[FLOATS] = {"SCI",         "ERR",        "VAR_BKG",
+                                              "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT"};
+    const size_t n = exposure_pixels(e);
+    struct cube_planes p = {.path = path, .e = e};
+    int code = 0;
+    for (int k = 0; k < FLOATS && !code; k++) {
+        code = find_image(f, e, path, names[k], k < 2, &p.floats[k], err);
+        if (!code && k < KEPT && p.floats[k].f) {
+            p.kept[k] = mem_alloc(n, sizeof *p.kept[k], err);
+            code = p.kept[k] ? 0 : ERR_NOMEM;
+        }
+    }
+    e->sci = p.kept[0];
+    e->err = p.kept[1];
+    e->var_background = p.kept[2];
+    code = code ? code : find_image(f, e, path, "DQ", true, &p.dq, err);
+    code = code ? code : find_image(f, e, path, "REGIONS", false, &p.regions, err);
+    if (!code) {
+        e->dq = mem_alloc(n, sizeof *e->dq, err);
+        e->regions = p.regions.f ? mem_alloc(n, sizeof *e->regions, err) : NULL;
+        code = e->dq && (e->regions || !p.regions.f) ? 0 : ERR_NOMEM;
+    }
+    return code ? code
+                : par_for(par, (n + PIECE - 1) / PIECE, read_cube_piece, &p, NULL, err);
 }
 
 static int check_any_finite(const struct exposure *e, const char *path, struct err *err)
@@ -195,7 +262,7 @@ static int refuse_compressed(const struct fits_in *f, const char *path, struct e
 }
 
 static int read_open(struct fits_in *f, const char *path, enum want want,
-                     struct exposure **ret, struct err *err)
+                     struct par *par, struct exposure **ret, struct err *err)
 {
     struct exposure *e = NULL;
     int sci, size[2] = {0, 0};
@@ -216,7 +283,7 @@ static int read_open(struct fits_in *f, const char *path, enum want want,
     if (want == WANT_PIXELS || want == WANT_CUBE) {
         code = code                  ? code
                : want == WANT_PIXELS ? read_planes(f, e, path, err)
-                                     : read_cube_planes(f, e, path, err);
+                                     : read_cube_planes(f, e, path, par, err);
         code = code ? code : check_any_finite(e, path, err);
     }
 out:
@@ -228,43 +295,44 @@ out:
     return 0;
 }
 
-static int read_file(const char *path, enum want want, struct exposure **ret,
-                     struct err *err)
+static int read_file(const char *path, enum want want, struct par *par,
+                     struct exposure **ret, struct err *err)
 {
     struct fits_in *f = NULL;
     bool pixels = want == WANT_PIXELS || want == WANT_CUBE;
     int code = pixels ? fits_in_open(path, ERR_INPUT, &f, err)
                       : fits_in_open_headers(path, ERR_INPUT, &f, err);
-    code = code ? code : read_open(f, path, want, ret, err);
+    code = code ? code : read_open(f, path, want, par, ret, err);
     fits_in_close(f);
     return code;
 }
 
 int exposure_read(const char *path, struct exposure **ret, struct err *err)
 {
-    return read_file(path, WANT_PIXELS, ret, err);
+    return read_file(path, WANT_PIXELS, NULL, ret, err);
 }
 
-int exposure_read_for_cube(const char *path, struct exposure **ret, struct err *err)
+int exposure_read_for_cube(const char *path, struct par *par, struct exposure **ret,
+                           struct err *err)
 {
-    return read_file(path, WANT_CUBE, ret, err);
+    return read_file(path, WANT_CUBE, par, ret, err);
 }
 
 int exposure_read_headers(const char *path, struct exposure **ret, struct err *err)
 {
-    return read_file(path, WANT_HEADERS, ret, err);
+    return read_file(path, WANT_HEADERS, NULL, ret, err);
 }
 
 int exposure_headers_of(struct fits_in *f, const char *path, struct exposure **ret,
                         struct err *err)
 {
-    return read_open(f, path, WANT_HEADERS, ret, err);
+    return read_open(f, path, WANT_HEADERS, NULL, ret, err);
 }
 
 int exposure_read_headers_alone(const char *path, struct exposure **ret,
                                 struct err *err)
 {
-    return read_file(path, WANT_HEADERS_ALONE, ret, err);
+    return read_file(path, WANT_HEADERS_ALONE, NULL, ret, err);
 }
 
 /* ---- writing ---------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include "common/base/err.h"
+#include "common/base/par.h"
 #include "common/data/exposure.h"
 #include "common/data/fits_io.h"
 #include "common/data/provenance.h"
@@ -26,8 +27,10 @@ int exposure_read(const char *path, struct exposure **ret, struct err *err);
  * Of a calibrated exposure what a cube is made of: SCI, ERR, DQ and, where they are,
  * REGIONS and VAR_BKG, with NaN and
  * DO_NOT_USE together (exposure_match_nans over the variances too). The others are NULL.
+ * par: whose threads read it (NULL: the caller's).
  */
-int exposure_read_for_cube(const char *path, struct exposure **ret, struct err *err);
+int exposure_read_for_cube(const char *path, struct par *par, struct exposure **ret,
+                           struct err *err);
 
 /* Headers and meta only: no pixel is read, the planes are NULL, and cfitsio is not asked:
  * safe for files of strangers. */

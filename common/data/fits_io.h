@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "common/base/err.h"
+#include "common/data/fits_decode.h"
 #include "common/data/fits_structure.h"
 #include "common/data/header.h"
 
@@ -69,6 +70,22 @@ int fits_in_header(struct fits_in *f, int hdu, struct header *h, struct err *err
 int fits_in_floats(struct fits_in *f, int hdu, float **ret, struct err *err);
 int fits_in_doubles(struct fits_in *f, int hdu, double **ret, struct err *err);
 int fits_in_uint32s(struct fits_in *f, int hdu, uint32_t **ret, struct err *err);
+
+/*
+ * The same piece by piece, into arrays of the caller's: n values from `first` on, which
+ * must lie within the image (asserted). Borrows f, which must stay open.
+ * Thread: pieces may be read by several threads at once.
+ */
+struct fits_image {
+    struct fits_in *f;
+    int hdu;
+    struct fits_coding coding;
+};
+int fits_in_image(struct fits_in *f, int hdu, struct fits_image *ret, struct err *err);
+int fits_image_floats(const struct fits_image *p, size_t first, size_t n, float *ret,
+                      struct err *err);
+int fits_image_uint32s(const struct fits_image *p, size_t first, size_t n,
+                       uint32_t *ret, struct err *err);
 
 /*
  * The data of an HDU as they stand in the file, at most `most` bytes (an ASDF extension

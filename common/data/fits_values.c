@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,14 +75,11 @@ static int read_pixels(void *arg, size_t first, size_t n, void *buf, struct err 
                              err);
 }
 
-static int read_image(struct fits_in *f, int hdu, enum fits_wanted wanted, size_t size,
-                      void **ret, struct err *err)
+int fits_in_image(struct fits_in *f, int hdu, struct fits_image *ret, struct err *err)
 {
     const struct fits_hdu *d = &f->s.hdus[hdu];
     const struct header *h;
-    struct fits_coding coding = {.bitpix = d->bitpix};
-    struct pixels pixels = {f, d->data_at, (size_t)abs(d->bitpix) / 8};
-    const struct fits_cells cells = {read_pixels, &pixels};
+    struct fits_image p = {f, hdu, {.bitpix = d->bitpix}};
     if (d->kind != FITS_IMAGE || !d->pixels) {
         return fits_in_wrong(f, hdu, err,
                              d->is_compressed
@@ -90,16 +88,50 @@ static int read_image(struct fits_in *f, int hdu, enum fits_wanted wanted, size_
     }
     int code =
         f->packed ? opened_for_headers(f, err) : fits_in_whole_header(f, hdu, &h, err);
-    code = code ? code : scaling(f, hdu, h, 0, &coding, err);
+    code = code ? code : scaling(f, hdu, h, 0, &p.coding, err);
+    if (!code) {
+        *ret = p;
+    }
+    return code;
+}
+
+static int read_piece(const struct fits_image *p, size_t first, size_t n,
+                      enum fits_wanted wanted, void *ret, struct err *err)
+{
+    const struct fits_hdu *d = &p->f->s.hdus[p->hdu];
+    const size_t size = (size_t)abs(d->bitpix) / 8;
+    struct pixels pixels = {p->f, d->data_at + first * size, size};
+    assert(first <= d->pixels && n <= d->pixels - first);
+    return decode(p->f, p->hdu, &p->coding, &(struct fits_cells){read_pixels, &pixels},
+                  n, wanted, d->bitpix > 0, ret, "the image", err);
+}
+
+int fits_image_floats(const struct fits_image *p, size_t first, size_t n, float *ret,
+                      struct err *err)
+{
+    return read_piece(p, first, n, FITS_WANT_FLOAT, ret, err);
+}
+
+int fits_image_uint32s(const struct fits_image *p, size_t first, size_t n,
+                       uint32_t *ret, struct err *err)
+{
+    return read_piece(p, first, n, FITS_WANT_UINT32, ret, err);
+}
+
+static int read_image(struct fits_in *f, int hdu, enum fits_wanted wanted, size_t size,
+                      void **ret, struct err *err)
+{
+    struct fits_image p;
+    const size_t n = f->s.hdus[hdu].pixels;
+    int code = fits_in_image(f, hdu, &p, err);
     if (code) {
         return code;
     }
-    void *data = mem_alloc(d->pixels, size, err);
+    void *data = mem_alloc(n, size, err);
     if (!data) {
         return ERR_NOMEM;
     }
-    code = decode(f, hdu, &coding, &cells, d->pixels, wanted, d->bitpix > 0, data,
-                  "the image", err);
+    code = read_piece(&p, 0, n, wanted, data, err);
     if (code) {
         free(data);
         return code;

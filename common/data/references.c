@@ -180,6 +180,25 @@ static int look(const char *path, int fault, struct stat *st, struct err *err)
     return 0;
 }
 
+/* Remember a hash. Lock held. */
+static int add_hash(struct references *refs, const char *path, struct hashed *fresh,
+                    struct hashed **ret, struct err *err)
+{
+    struct hashed *grown =
+        mem_realloc(refs->hashes, refs->n_hashes + 1, sizeof *grown, err);
+    if (!grown) {
+        return ERR_NOMEM;
+    }
+    refs->hashes = grown;
+    fresh->path = mem_strdup(path, err);
+    if (!fresh->path) {
+        return ERR_NOMEM;
+    }
+    *ret = &refs->hashes[refs->n_hashes++];
+    **ret = *fresh;
+    return 0;
+}
+
 /* The record of a file as it is now, hashed if it is new. Valid until the next call.
  * Lock held: each file is hashed once, and whoever asks for it would wait anyway. */
 static int remember(struct references *refs, const char *path, int fault,
@@ -195,22 +214,7 @@ static int remember(struct references *refs, const char *path, int fault,
         return 0;
     }
     code = sha256_file(path, fresh.sha256, NULL, err);
-    if (code) {
-        return code;
-    }
-    struct hashed *grown =
-        mem_realloc(refs->hashes, refs->n_hashes + 1, sizeof *grown, err);
-    if (!grown) {
-        return ERR_NOMEM;
-    }
-    refs->hashes = grown;
-    fresh.path = mem_strdup(path, err);
-    if (!fresh.path) {
-        return ERR_NOMEM;
-    }
-    *ret = &refs->hashes[refs->n_hashes++];
-    **ret = fresh;
-    return 0;
+    return code ? code : add_hash(refs, path, &fresh, ret, err);
 }
 
 static int hash_of(struct references *refs, const char *path, int fault, char ret[65],
@@ -231,6 +235,44 @@ int references_hash(struct references *refs, const char *path, char ret_hex[65],
     int code = hash_of(refs, path, ERR_INPUT, ret_hex, err);
     pthread_mutex_unlock(&refs->lock);
     return code;
+}
+
+struct hashing {
+    struct references *refs;
+    const char *const *paths;
+};
+
+/* Without the lock, so that others are hashed at the same time. */
+static int hash_one(size_t i, int thread, void *arg, struct err *err)
+{
+    const struct hashing *h = arg;
+    struct references *refs = h->refs;
+    struct hashed fresh = {0}, *kept = NULL;
+    (void)thread;
+    int code = look(h->paths[i], ERR_INPUT, &fresh.st, err);
+    if (code) {
+        return code;
+    }
+    pthread_mutex_lock(&refs->lock);
+    kept = find_hash(refs, h->paths[i], &fresh.st);
+    pthread_mutex_unlock(&refs->lock);
+    code = kept ? 0 : sha256_file(h->paths[i], fresh.sha256, NULL, err);
+    if (kept || code) {
+        return code;
+    }
+    pthread_mutex_lock(&refs->lock);
+    if (!find_hash(refs, h->paths[i], &fresh.st)) {
+        code = add_hash(refs, h->paths[i], &fresh, &kept, err);
+    }
+    pthread_mutex_unlock(&refs->lock);
+    return code;
+}
+
+int references_hash_all(struct references *refs, size_t n, const char *const *paths,
+                        struct par *par, struct err *err)
+{
+    struct hashing h = {refs, paths};
+    return par_for(par, n, hash_one, &h, NULL, err);
 }
 
 /* What the file says it is, "" if nothing, and its hash. Lock held. */

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "common/base/err.h"
+#include "common/base/par.h"
 #include "common/data/exposure.h"
 
 /*
@@ -45,6 +46,12 @@ void references_context(struct references *refs, char ret[64]);
  * already held stay valid. */
 int references_rescan(struct references *refs, struct err *err);
 
+/*
+ * Hash n files for references_hash, several at once (par: by whose threads; NULL: one
+ * after another).
+ */
+int references_hash_all(struct references *refs, size_t n, const char *const *paths,
+                        struct par *par, struct err *err);
 /*
  * SHA-256 of any file, taken once for each state of it (size, times, inode): a job is
  * pinned and run without reading its inputs twice for that.

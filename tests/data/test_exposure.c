@@ -305,6 +305,66 @@ START_TEST(test_exposure_nans_and_flags_go_together)
 }
 END_TEST
 
+START_TEST(test_exposure_rejected_pixel)
+{
+    exposure_reject(e, 7, DQ_OUTLIER);
+    ck_assert_uint_eq(e->dq[7], DQ_DO_NOT_USE | DQ_OUTLIER);
+    ck_assert(isnan(e->sci[7]) && isnan(e->err[7]) && isnan(e->var_poisson[7]));
+    ck_assert(isfinite(e->sci[6]) && isfinite(e->sci[8]) && !e->dq[6] && !e->dq[8]);
+}
+END_TEST
+
+/* Piece by piece and by any number of threads it is what exposure_read gives, with flags
+ * and NaNs of all planes together. 600 x 100 pixels are several pieces, the last in part. */
+START_TEST(test_exposure_for_cube)
+{
+    const char *path = support_path(folder, "b_cal.fits");
+    exposure_free(e);
+    e = support_exposure(600, 100, 1, 501, "NRS1", "F290LP", "G395H");
+    const size_t n = exposure_pixels(e);
+    e->regions = calloc(n, 1);
+    e->var_flat = calloc(n, sizeof(float));
+    for (size_t i = 0; i < n; i++) {
+        e->regions[i] = (uint8_t)(i % 31);
+        e->sci[i] = (float)i;
+        e->dq[i] = i % 5 ? 0 : DQ_SATURATED;
+    }
+    e->sci[0] = e->err[8191] = e->var_poisson[8192] = e->var_rnoise[40000] = NAN;
+    e->var_flat[n - 1] = NAN;
+    e->dq[20] = DQ_DO_NOT_USE;
+    support_write_rate(path, e);
+    exposure_match_nans(e);
+    for (int threads = 0; threads < 4; threads++) {
+        struct par *par = NULL;
+        struct exposure *back = NULL;
+        if (threads) {
+            support_ok(par_new(threads, &par, &err), &err);
+        }
+        support_ok(exposure_read_for_cube(path, par, &back, &err), &err);
+        ck_assert_int_eq(memcmp(back->sci, e->sci, n * sizeof *e->sci), 0);
+        ck_assert_int_eq(memcmp(back->err, e->err, n * sizeof *e->err), 0);
+        ck_assert_int_eq(memcmp(back->dq, e->dq, n * sizeof *e->dq), 0);
+        ck_assert_int_eq(memcmp(back->regions, e->regions, n), 0);
+        ck_assert(!back->var_poisson && !back->var_background && !back->wavelength);
+        exposure_free(back);
+        par_free(par);
+    }
+}
+END_TEST
+
+START_TEST(test_exposure_for_cube_wrong_slice)
+{
+    const char *path = support_path(folder, "x_cal.fits");
+    struct exposure *back = NULL;
+    e->regions = calloc(exposure_pixels(e), 1);
+    e->regions[1000] = 31;
+    support_write_rate(path, e);
+    ck_assert_int_eq(exposure_read_for_cube(path, NULL, &back, &err), ERR_INPUT);
+    ck_assert_ptr_null(back);
+    ck_assert_ptr_nonnull(strstr(err.message, "(REGIONS): pixel 1000 is 31"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("exposure");
@@ -324,6 +384,9 @@ int main(void)
     tcase_add_test(t, test_exposure_truncated);
     tcase_add_test(t, test_exposure_all_planes_round_trip);
     tcase_add_test(t, test_exposure_nans_and_flags_go_together);
+    tcase_add_test(t, test_exposure_rejected_pixel);
+    tcase_add_test(t, test_exposure_for_cube);
+    tcase_add_test(t, test_exposure_for_cube_wrong_slice);
     suite_add_tcase(s, t);
     return support_run(s);
 }

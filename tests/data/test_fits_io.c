@@ -81,6 +81,21 @@ static void open_fails(const char *path, int code, const char *says)
                   err.message, says);
 }
 
+static void check_pieces(struct fits_in *f, int sci)
+{
+    struct fits_image image;
+    float some[4];
+    uint32_t flags[2] = {7, 7};
+    support_ok(fits_in_image(f, sci, &image, &err), &err);
+    support_ok(fits_image_floats(&image, 6, 4, some, &err), &err);
+    ck_assert(some[0] == 3 && isnan(some[1]) && some[2] == 4 && some[3] == 4.5F);
+    support_ok(fits_in_image(f, 2, &image, &err), &err);
+    support_ok(fits_image_uint32s(&image, 2, 1, flags, &err), &err);
+    ck_assert_uint_eq(flags[0], 0x80000000u);
+    ck_assert_uint_eq(flags[1], 7);
+    ck_assert_int_eq(fits_in_image(f, 3, &image, &err), ERR_INPUT); /* a table */
+}
+
 static void check_small(struct fits_in *f)
 {
     float *image = NULL;
@@ -111,6 +126,7 @@ static void check_small(struct fits_in *f)
     free(image);
     free(wide);
     free(flags);
+    check_pieces(f, sci);
 }
 
 START_TEST(test_fits_io_library_is_reentrant)
@@ -363,6 +379,36 @@ START_TEST(test_fits_io_compressed)
 }
 END_TEST
 
+/* 32-bit integers: as they are, and refused where one is negative. */
+START_TEST(test_fits_io_plain_integers)
+{
+    static const char *const lines[] = {
+        "SIMPLE  =                    T", "BITPIX  =                   32",
+        "NAXIS   =                    1", "NAXIS1  =                    2", "END"};
+    const char *path = made_of(lines, 5, 2);
+    size_t n;
+    char *bytes = support_read_file(path, &n);
+    static const unsigned char data[8] = {0x7f, 1, 2, 3, 0, 0, 0, 30};
+    uint32_t *words = NULL;
+    memcpy(bytes + 2880, data, sizeof data);
+    support_write_file(path, bytes, n);
+    struct fits_in *f = open_ok(path);
+    support_ok(fits_in_uint32s(f, 0, &words, &err), &err);
+    ck_assert(words[0] == 0x7f010203 && words[1] == 30);
+    free(words);
+    words = NULL;
+    fits_in_close(f);
+    bytes[2880 + 4] = (char)0x80;
+    support_write_file(path, bytes, n);
+    f = open_ok(path);
+    ck_assert_int_eq(fits_in_uint32s(f, 0, &words, &err), ERR_INPUT);
+    ck_assert_ptr_null(words);
+    ck_assert_ptr_nonnull(strstr(err.message, "HDU 0 (PRIMARY): cannot read"));
+    fits_in_close(f);
+    free(bytes);
+}
+END_TEST
+
 START_TEST(test_fits_io_hostile_values)
 {
     const char *lines[] = {
@@ -546,6 +592,7 @@ int main(void)
     tcase_add_test(t, test_fits_io_too_many_cards);
     tcase_add_test(t, test_fits_io_scaled_integers);
     tcase_add_test(t, test_fits_io_compressed);
+    tcase_add_test(t, test_fits_io_plain_integers);
     tcase_add_test(t, test_fits_io_hostile_values);
     tcase_add_test(t, test_fits_io_hostile_tables);
     tcase_add_test(t, test_fits_io_wrong_kind);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "common/base/mem.h"
+#include "common/base/sha256.h"
 #include "common/data/fits_io.h"
 #include "common/data/reference_cache.h"
 #include "common/data/reference_index.h"
@@ -255,6 +256,46 @@ START_TEST(test_references_rescan_sees_new_files)
 }
 END_TEST
 
+/* Many files at once, one of them twice, give what they give one by one. */
+START_TEST(test_references_hash_all)
+{
+    enum { FILES = 12 };
+    char *folder = support_folder(), hash[65], other[65];
+    struct references *refs = NULL;
+    struct par *par = NULL;
+    struct err err = {0};
+    char *paths[FILES];
+    for (size_t i = 0; i < FILES; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "%zu", i % (FILES - 1));
+        paths[i] = mem_strdup(support_path(folder, name), NULL);
+        support_write_file(paths[i], name, strlen(name));
+    }
+    support_ok(references_open(NULL, 0, &refs, &err), &err);
+    support_ok(par_new(3, &par, &err), &err);
+    support_ok(references_hash_all(refs, FILES, (const char *const *)paths, par, &err),
+               &err);
+    for (size_t i = 0; i < FILES; i++) {
+        support_ok(references_hash(refs, paths[i], hash, &err), &err);
+        support_ok(sha256_file(paths[i], other, NULL, &err), &err);
+        ck_assert_str_eq(hash, other);
+    }
+    support_ok(references_hash_all(refs, 0, (const char *const *)paths, par, &err),
+               &err);
+    unlink(paths[3]);
+    ck_assert_int_eq(
+        references_hash_all(refs, FILES, (const char *const *)paths, NULL, &err),
+        ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.message, paths[3]));
+    for (size_t i = 0; i < FILES; i++) {
+        free(paths[i]);
+    }
+    par_free(par);
+    references_close(refs);
+    support_remove(folder);
+}
+END_TEST
+
 START_TEST(test_references_time)
 {
     int64_t a = 0, b = 0;
@@ -410,6 +451,7 @@ int main(void)
     tcase_add_test(t, test_references_links_are_not_followed);
     tcase_add_test(t, test_references_override);
     tcase_add_test(t, test_references_rescan_sees_new_files);
+    tcase_add_test(t, test_references_hash_all);
     tcase_add_test(t, test_references_time);
     tcase_add_test(t, test_reference_cache_loads_once);
     tcase_add_test(t, test_reference_cache_failure_reaches_all_and_is_not_kept);

@@ -144,7 +144,7 @@ static void read_exposure(const char *path)
         exposure_free(e);
         e = NULL;
     }
-    if (!exposure_read_for_cube(path, &e, &err)) {
+    if (!exposure_read_for_cube(path, NULL, &e, &err)) {
         exposure_free(e);
     }
     if (!cube_read(path, &c, &err)) {

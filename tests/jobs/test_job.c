@@ -308,14 +308,14 @@ START_TEST(test_job_pin_names_what_is_missing)
     struct err err = {0};
     support_ok(references_open(NULL, 0, &refs, &err), &err);
     support_ok(job_check(&job, &err), &err);
-    support_ok(job_pin(&job, refs, &err), &err);
+    support_ok(job_pin(&job, refs, NULL, &err), &err);
     ck_assert_uint_eq(job.n_references, 0);
     ck_assert_uint_eq(strlen(job.inputs[0].sha256), 64);
     job.n_settings--; /* assign_wcs again */
     free(job.settings[0].stage);
     free(job.settings[0].name);
     free(job.settings[0].value);
-    ck_assert_int_eq(job_pin(&job, refs, &err), ERR_REFERENCE);
+    ck_assert_int_eq(job_pin(&job, refs, NULL, &err), ERR_REFERENCE);
     ck_assert_ptr_nonnull(strstr(err.message, "assign_wcs: no reference of type"));
     references_close(refs);
     job_done(&job);

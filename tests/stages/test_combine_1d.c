@@ -246,7 +246,7 @@ START_TEST(test_combine_1d_recipe)
     }
     support_ok(references_open(NULL, 1 << 20, &refs, &err), &err);
     support_ok(job_check(&job, &err), &err);
-    support_ok(job_pin(&job, refs, &err), &err);
+    support_ok(job_pin(&job, refs, NULL, &err), &err);
     ck_assert_str_eq(job.product_name, "jw01234-o007_my-star_nirspec");
     support_ok(job_run(&job, refs, NULL, NULL, NULL, &result, &err), &err);
     ck_assert_uint_ge(result.n_products, 1);
