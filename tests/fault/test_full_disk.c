@@ -125,8 +125,7 @@ static void until_said(pid_t pid, const char *words, const char *or_words)
  * `words`. */
 static void run_on_a_full_disk(off_t leave, const char *words, bool child)
 {
-    static const char done[] =
-        "job spec3-jw01234-o001_simtarg_nirspec_prism-clear-2 done";
+    static const char done[] = "job combine-jw01234-o001_simtarg_nirspec-2 done";
     if (!mount_small()) {
         return;
     }

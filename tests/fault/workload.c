@@ -20,6 +20,7 @@
 
 #define FIRST "jw01234001001_02101_00001_nrs1_rate.fits"
 #define SECOND "jw01234001001_02101_00002_nrs1_rate.fits"
+#define GRATING "jw01234001001_04101_00001_nrs1_rate.fits"
 #define SETTINGS "\"cube_build.scalew=0.5\", \"cube_build.scalexy=0.5\""
 
 /* The second dither alone: the leakage exposure is not taken off it, whenever this comes. */
@@ -80,18 +81,23 @@ static void make_config(struct workload *w, int child)
 /* References and exposures. Of the flats, 330 MB, nothing is kept: they are skipped. */
 static void simulate(const struct workload *w)
 {
-    static const char sim[] = "$B/ifusim --references references --grating PRISM "
-                              "--filter CLEAR --dithers 2 --subarray 900,800,8,64 "
-                              "--truth false --threads 1";
+    static const char sim[] = "$B/ifusim --references references --truth false "
+                              "--threads 1";
+    static const char prism[] = "--grating PRISM --filter CLEAR --dithers 2 "
+                                "--subarray 900,800,8,64";
     programs_run(w->top,
                  "mkdir -p start0/inbox made && "
                  "$B/ifusim --make-references references --grating PRISM && "
-                 "%s --output start0/inbox && "
-                 "%s --output made --dither 1 --seed 2 && "
-                 "%s --output leak --dither 1 --imprint true && "
+                 "$B/ifusim --make-references references --grating G395M && "
+                 "%s %s --output start0/inbox && "
+                 "%s %s --output made --dither 1 --seed 2 && "
+                 "%s %s --output leak --dither 1 --imprint true && "
+                 "%s --grating G395M --detector NRS1 --dithers 1 --output grating "
+                 "--subarray 1000,700,16,16 && mv grating/*_rate.fits "
+                 "start0/inbox/" GRATING " && "
                  "rm references/*dflat* references/*sflat* && "
                  "echo no exposure >start0/inbox/notes.txt",
-                 sim, sim, sim);
+                 sim, prism, sim, prism, sim, prism, sim);
 }
 
 void workload_restore(struct workload *w, int phase)
@@ -137,6 +143,12 @@ void workload_init(struct workload *w)
                          "mv leak/*_rate.fits start1/inbox && "
                          "cp start0/inbox/" SECOND " start1/inbox/again.fits");
     rehearse(w, 1);
+    for (int i = 0; i < WORKLOAD_PHASES; i++) { /* what is new in a phase is combined */
+        snprintf(name, sizeof name, "combine-jw01234-o001_simtarg_nirspec-%d done",
+                 i + 1);
+        ck_assert_msg(strstr(w->end[i].part[PICTURE_ROWS], name) != NULL,
+                      "no %s in\n%s", name, w->end[i].part[PICTURE_ROWS]);
+    }
 }
 
 void workload_done(struct workload *w)

@@ -10,10 +10,11 @@
  * A small workload for the real ifud, made once and put back as often as wanted, and
  * lives of the daemon with a fault in them.
  *
- * Phase 0: two dithers of a simulated prism exposure and a file that is no exposure lie
- * in the inbox. Phase 1: phase 0 is done; the second dither under another name, a rewrite
- * of the first one, a leakage exposure, which both would read, and an association by which
- * the second reads nothing lie in the inbox. `ifud --once` ends each phase with every
+ * Phase 0: two dithers of a simulated prism exposure, one exposure through a grating, so that
+ * the spectra of both dispersers are combined, and a file that is no exposure lie in the
+ * inbox. Phase 1: phase 0 is done; the second dither under another name, a rewrite of the
+ * first one, a leakage exposure, which both would read, and an association by which the
+ * second reads nothing lie in the inbox. `ifud --once` ends each phase with every
  * job done; the products are the same bytes each time (FAULT_TIME fixes their date).
  *
  * All of it lies in one folder, in memory where there is /dev/shm, since the tests sync
