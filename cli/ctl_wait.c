@@ -34,7 +34,7 @@ int ctl_do_submit(struct ctl *c, const char *name, int n, char **words)
 
 /* Files in the inbox, jobs that something will still happen to by itself, and groups that
  * are to be looked at (as one). */
-static long still_open(const json_t *status, long *ret_held)
+static long still_open(const json_t *status, long *ret_held, long *ret_for_files)
 {
     static const char *const states[] = {"queued", "running", "suspect", "deferred"};
     const json_t *jobs = json_object_get(status, "jobs");
@@ -48,7 +48,9 @@ static long still_open(const json_t *status, long *ret_held)
     n += json_is_false(json_object_get(status, "planned"));
     json_array_foreach(json_object_get(status, "waiting"), i, group)
     {
-        n += json_is_number(json_object_get(group, "due_at")); /* else: for files */
+        const bool due = json_is_number(json_object_get(group, "due_at"));
+        n += due;
+        *ret_for_files += !due;
     }
     *ret_held = (long)json_integer_value(json_object_get(jobs, "held")) +
                 (long)json_integer_value(json_object_get(jobs, "quarantined"));
@@ -67,9 +69,15 @@ int ctl_do_wait(struct ctl *c, const char *name, int n_words, char **words)
         if (ctl_query(c, ctl_request("status"), true, &answer, &err)) {
             return ctl_fail(c, &err);
         }
-        long held = 0, n = still_open(answer, &held);
+        long held = 0, for_files = 0, n = still_open(answer, &held, &for_files);
         json_decref(answer);
         if (n == 0) {
+            if (for_files) {
+                fprintf(stderr,
+                        "ifuctl: %ld group%s for files that have not come: see ifuctl "
+                        "status\n",
+                        for_files, for_files == 1 ? " waits" : "s wait");
+            }
             if (held) {
                 fprintf(stderr, "ifuctl: %ld job%s held: see ifuctl status\n", held,
                         held == 1 ? " is" : "s are");

@@ -23,7 +23,7 @@ const struct ctl_command ctl_commands[] = {
      ctl_do_events},
     {"submit", "FILE...", "copy files into the inbox, whole or not at all", 1, -1,
      ctl_do_submit},
-    {"wait", "", "until the inbox is empty and every job has ended", 0, 0, ctl_do_wait},
+    {"wait", "", "until the inbox is empty and nothing more happens by itself", 0, 0, ctl_do_wait},
     {"retry", "JOB...", "run held, quarantined, cancelled or deferred jobs again", 0,
      -1, ctl_do_move},
     {"hold", "JOB...", "keep jobs from running, stop those that run", 0, -1,

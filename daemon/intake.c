@@ -324,12 +324,34 @@ static void tell_taken(const struct spool_result *r, bool is_new)
         is_association ? r->association.recipe : r->exposure.role, r->exposure.sha256);
 }
 
+/* A member that no recipe takes may be a slip of the pen. */
+static void tell_unused(const struct spool_result *r)
+{
+    const struct association *a = &r->association;
+    for (size_t i = 0; i < a->n_products; i++) {
+        const struct association_product *p = &a->products[i];
+        for (size_t k = 0; k < p->n_members; k++) {
+            const struct association_member *m = &p->members[k];
+            if (m->role == ASSOCIATION_UNUSED) {
+                log_event(LOG_LEVEL_WARNING, NULL,
+                          &(struct log_fields){.exposure = r->shown},
+                          "association %s: product %.200s: member %.200s is left out: "
+                          "%s does not use exptype '%s'",
+                          r->shown, p->name, m->expname, a->recipe, m->exptype);
+            }
+        }
+    }
+}
+
 /* Its row is committed: the name goes. */
 static void clear(struct service *s, const struct spool_result *r,
                   const struct taken *taken)
 {
     struct err err = {0};
     tell_taken(r, taken->fate == FATE_NEW);
+    if (r->outcome == SPOOL_READ && taken->fate == FATE_NEW) {
+        tell_unused(r);
+    }
     if (taken->forget &&
         spool_forget(s->spool, r->exposure.sha256, r->exposure.name, &err)) {
         service_trouble(s, "%s, trying again", err.message);

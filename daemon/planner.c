@@ -244,7 +244,8 @@ static void tally(const struct queue_group *g, const struct plan_rules *rules,
     t->complete = "all dithers and detectors are done";
     t->nothing = t->n ? "associations combine its exposures" : "no exposure is left";
     bool several = t->n && strcmp(t->members[0]->visit, t->members[t->n - 1]->visit);
-    for (size_t i = 0, k; i < t->n; i = k) {
+    for (size_t i = 0, k; i < t->n && t->n_own;
+         i = k) { /* none: it waits for nothing */
         for (k = i; k < t->n && !strcmp(t->members[k]->visit, t->members[i]->visit);) {
             k++;
         }

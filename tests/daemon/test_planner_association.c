@@ -263,6 +263,22 @@ START_TEST(test_planner_association_proceed_is_for_once)
 }
 END_TEST
 
+/* Nobody waits for the dithers that a group of headers lacks whose exposures are all combined
+ * elsewhere. */
+START_TEST(test_planner_association_takes_all_members)
+{
+    associate("a_asn.json", "spec3", "mine", "a_cal", "science", "b_cal", "science",
+              NULL);
+    arrive("a");
+    reduce("a");
+    ck_assert_str_eq(waits(HEADERS, false), "");
+    ck_assert_str_eq(waits("mine", false), "b_cal.fits (has not come)");
+    arrive("c"); /* one of its own: now it waits */
+    reduce("c");
+    ck_assert_ptr_nonnull(strstr(waits(HEADERS, false), "dither"));
+}
+END_TEST
+
 /* Others of the group are combined by their headers, without those. */
 START_TEST(test_planner_association_takes_its_members)
 {
@@ -520,6 +536,7 @@ int main(void)
     tcase_add_loop_test(t, test_planner_association_whatever_the_order, 0, 3);
     tcase_add_test(t, test_planner_association_waits_for_ever_and_proceeds);
     tcase_add_test(t, test_planner_association_proceed_is_for_once);
+    tcase_add_test(t, test_planner_association_takes_all_members);
     tcase_add_test(t, test_planner_association_takes_its_members);
     tcase_add_test(t, test_planner_association_of_the_groups_name);
     tcase_add_test(t, test_planner_association_newer_supersedes);

@@ -69,11 +69,21 @@ static bool is_there(const char *below)
 START_TEST(test_association_before_its_members)
 {
     daemon_child_start(&d);
-    drop("a_asn.json", FILE_OF("spec3", "mine",
-                               MEMBER(DITHER("2", "_cal"), "science") "," MEMBER(
-                                   DITHER("1", "_cal"), "science")));
+    drop("a_asn.json",
+         FILE_OF("spec3", "mine",
+                 MEMBER(DITHER("2", "_cal"), "science") "," MEMBER(
+                     DITHER("1", "_cal"), "science") "," MEMBER(DITHER("3", "_cal"),
+                                                                "sciense")));
     will_say("status", NULL, DITHER("2", "_cal.fits (has not come)"));
     daemon_child_says(&d, daemon_child_ctl(&d, "why", "mine"), "mine is waiting");
+    char *log = support_read_file(d.log, NULL);
+    daemon_child_says(&d, log,
+                      "member " DITHER("3", "_cal.fits is left out: spec3 does not use "
+                                            "exptype 'sciense'"));
+    free(log);
+    /* nothing happens by itself any more, and it says what that is for */
+    daemon_child_says(&d, daemon_child_ctl(&d, "wait", NULL),
+                      "1 group waits for files");
     ck_assert_int_eq(access(support_path(d.inbox, "a_asn.json"), F_OK), -1);
     expose(1, 1);
     daemon_child_until(&d, "jobs.done", 1);
