@@ -5,6 +5,7 @@
 #include <string.h>
 #include "common/base/mem.h"
 #include "common/data/dq.h"
+#include "common/math/robust.h"
 
 enum { SCI, POISSON, RNOISE, FLAT, PLANES }; /* of one exposure */
 enum { ROWS = 16 };
@@ -77,24 +78,11 @@ int background_stack_add(struct background_stack *s, const struct exposure *e,
 
 /* ---- clipping ---- */
 
-/* By insertion: there are few values, nearly always fewer than twenty. */
-static void sort(double *v, size_t n)
-{
-    for (size_t i = 1; i < n; i++) {
-        double x = v[i];
-        size_t j = i;
-        for (; j > 0 && v[j - 1] > x; j--) {
-            v[j] = v[j - 1];
-        }
-        v[j] = x;
-    }
-}
-
 void background_clip(double *v, size_t n, double sigma, long max_rounds,
                      double *ret_low, double *ret_high)
 {
     size_t first = 0, end = n; /* what is kept is a run of the sorted values */
-    sort(v, n);
+    robust_sort_doubles(v, n);
     for (long round = 1; first < end; round++) {
         const size_t m = end - first, middle = first + m / 2;
         const double median = m % 2 ? v[middle] : 0.5 * (v[middle - 1] + v[middle]);

@@ -9,6 +9,7 @@
 #include "common/base/path.h"
 #include "common/data/dq.h"
 #include "common/data/fits_io.h"
+#include "common/math/robust.h"
 
 /* ---- a user's ---- */
 
@@ -135,12 +136,6 @@ int background_spectrum_read(const char *path, struct spectrum **ret, struct err
 
 /* ---- smoothing ---- */
 
-static int by_value(const void *a, const void *b)
-{
-    const double p = *(const double *)a, q = *(const double *)b;
-    return (p > q) - (p < q);
-}
-
 int background_spectrum_smooth(struct spectrum *s, size_t width, struct err *err)
 {
     const size_t half = width / 2;
@@ -155,8 +150,7 @@ int background_spectrum_smooth(struct spectrum *s, size_t width, struct err *err
         const size_t from = i > half ? i - half : 0;
         const size_t to = i + half < s->n ? i + half + 1 : s->n, m = to - from;
         memcpy(window, s->surf_bright + from, m * sizeof *window);
-        qsort(window, m, sizeof *window, by_value);
-        out[i] = m % 2 ? window[m / 2] : 0.5 * (window[m / 2 - 1] + window[m / 2]);
+        out[i] = robust_median_doubles(window, m);
     }
     memcpy(s->surf_bright, out, s->n * sizeof *out);
     free(window);

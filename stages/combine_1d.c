@@ -5,6 +5,7 @@
 #include <string.h>
 #include "common/base/mem.h"
 #include "common/data/dq.h"
+#include "common/math/robust.h"
 #include "stages/combine_wavelengths.h"
 
 /*
@@ -143,19 +144,6 @@ static void add_spectrum(struct stack *t, size_t row, const struct spectrum *s,
     }
 }
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Median of n >= 1 values, which it sorts. */
-static double median(double *v, size_t n)
-{
-    qsort(v, n, sizeof *v, ascending);
-    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
-
 /* Leave outliers out: their weight becomes 0. As in the peer it is flux times weight that
  * is compared, with one deviation for all elements. */
 static int clip(struct stack *t, double sigma, struct err *err)
@@ -173,13 +161,13 @@ static int clip(struct stack *t, double sigma, struct err *err)
                 values[m++] = v;
             }
         }
-        centre[k] = m > 0 ? median(values, m) : (double)NAN;
+        centre[k] = m > 0 ? robust_median_doubles(values, m) : (double)NAN;
         for (size_t i = 0; i < m; i++) {
             away[n_away++] = fabs(values[i] - centre[k]);
         }
     }
     if (!code && n_away > 0) {
-        const double deviation = median(away, n_away);
+        const double deviation = robust_median_doubles(away, n_away);
         for (size_t p = 0; p < all; p++) {
             if (fabs(t->flux[p] * t->weight[p] - centre[p % t->n]) >
                 sigma * deviation) {

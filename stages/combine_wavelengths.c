@@ -3,15 +3,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include "common/base/mem.h"
+#include "common/math/robust.h"
 
 #define CLUMP                                                                          \
     0.8 /* of its neighbours' spread: closer together than this is one element */
-
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static double mean_of(const double *v, size_t n)
 {
@@ -107,7 +102,7 @@ static size_t sort_distinct(double *out, size_t n)
             out[finite++] = out[k];
         }
     }
-    qsort(out, finite, sizeof *out, ascending);
+    robust_sort_doubles(out, finite);
     for (size_t k = 0; k < finite; k++) {
         if (!kept || out[k] > out[kept - 1]) {
             out[kept++] = out[k];
@@ -134,7 +129,7 @@ int combine_wavelengths(const struct wavelength_list *lists, size_t n, double **
                 um[k++] = lists[l].um[i];
             }
         }
-        qsort(um, all, sizeof *um, ascending);
+        robust_sort_doubles(um, all);
         count_covering(lists, n, um, all, count);
         find_clumps(um, count, all, spread, out);
         fill_gaps(um, count, all, out);

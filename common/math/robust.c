@@ -1,7 +1,10 @@
 #include "common/math/robust.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define FEW 24 /* values are sorted fastest by insertion */
 
 /*
  * Move the values below `pivot`, or also those equal to it, to the front of v[lo..hi];
@@ -145,6 +148,34 @@ static void moments(const float *v, size_t n, double *ret_mean, double *ret_std)
     }
     *ret_mean = mean;
     *ret_std = sqrt((q[0] + q[1] + q[2] + q[3]) / (double)n);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void robust_sort_doubles(double *values, size_t n)
+{
+    if (n > FEW) {
+        qsort(values, n, sizeof *values, ascending);
+        return;
+    }
+    for (size_t i = 1; i < n; i++) {
+        const double x = values[i];
+        size_t k = i;
+        for (; k > 0 && values[k - 1] > x; k--) {
+            values[k] = values[k - 1];
+        }
+        values[k] = x;
+    }
+}
+
+double robust_median_doubles(double *values, size_t n)
+{
+    robust_sort_doubles(values, n);
+    return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
 }
 
 static double middle(const float *sorted, size_t n)

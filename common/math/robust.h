@@ -20,6 +20,11 @@ float robust_select(float *values, size_t n, size_t k);
 /* Sort ascending (radix sort on the bits); scratch has room for n. */
 void robust_sort(float *values, float *scratch, size_t n);
 
+/* In double precision: sort ascending; and the median, of an even number the mean of the
+ * middle two, which sorts (n >= 1). */
+void robust_sort_doubles(double *values, size_t n);
+double robust_median_doubles(double *values, size_t n);
+
 struct robust_stats {
     double mean, median, std; /* of the values kept; NaN if there are none */
     size_t n;                 /* values kept */

@@ -58,6 +58,27 @@ START_TEST(test_robust_median)
 }
 END_TEST
 
+/* Short arrays and long ones, which are sorted another way. */
+START_TEST(test_robust_doubles)
+{
+    for (size_t n = 1; n <= 60; n++) {
+        double v[60];
+        for (size_t i = 0; i < n; i++) {
+            v[i] = (double)(i * 37 % n) - 3.0; /* equal values, too */
+        }
+        robust_sort_doubles(v, n);
+        ck_assert_double_eq(v[0], -3.0);
+        for (size_t i = 1; i < n; i++) {
+            ck_assert(v[i - 1] <= v[i]);
+        }
+    }
+    double odd[] = {3.0, -1.0, 100.0, 2.0, 2.5}, even[] = {4.0, 1.0, 3.5, 2.0};
+    ck_assert_double_eq(robust_median_doubles(odd, 5), 2.5);
+    ck_assert_double_eq(robust_median_doubles(even, 4), 2.75);
+    ck_assert_double_eq(robust_median_doubles(even, 1), 1.0);
+}
+END_TEST
+
 START_TEST(test_robust_clip_leaves_outliers_out)
 {
     float v[1010], scratch[1010];
@@ -100,6 +121,7 @@ int main(void)
     TCase *t = tcase_create("robust");
     tcase_add_test(t, test_robust_sort_and_select);
     tcase_add_test(t, test_robust_median);
+    tcase_add_test(t, test_robust_doubles);
     tcase_add_test(t, test_robust_clip_leaves_outliers_out);
     tcase_add_test(t, test_robust_clip_rounds_and_ends);
     suite_add_tcase(s, t);
