@@ -106,29 +106,10 @@ void wcs_gwa_to_pixel(const struct wcs *w, size_t n, const double *alpha,
     camera_to_pixel(w, n, x, y);
 }
 
-/* Newton's method from the stored inverse, which is good to some 1e-2 pixel. */
-static void refine(const struct wcs *w, size_t n, const double *u, const double *v,
-                   double *x, double *y)
+static void to_camera(const void *arg, size_t n, const double *x, const double *y,
+                      double *u, double *v)
 {
-    const double h = 0.5; /* pixel; the camera is almost linear over that */
-    double xh[WCS_RUN] = {0}, u0[WCS_RUN], v0[WCS_RUN], ux[WCS_RUN], vx[WCS_RUN],
-           uy[WCS_RUN], vy[WCS_RUN];
-    for (size_t i = 0; i < n; i++) {
-        xh[i] = x[i] + h;
-    }
-    pixel_to_camera(w, n, xh, y, ux, vx);
-    for (size_t i = 0; i < n; i++) {
-        xh[i] = y[i] + h;
-    }
-    pixel_to_camera(w, n, x, xh, uy, vy);
-    pixel_to_camera(w, n, x, y, u0, v0);
-    for (size_t i = 0; i < n; i++) {
-        double a = (ux[i] - u0[i]) / h, b = (uy[i] - u0[i]) / h;
-        double c = (vx[i] - v0[i]) / h, d = (vy[i] - v0[i]) / h;
-        double p = u[i] - u0[i], q = v[i] - v0[i], det = a * d - b * c;
-        x[i] += (d * p - b * q) / det;
-        y[i] += (a * q - c * p) / det;
-    }
+    pixel_to_camera(arg, n, x, y, u, v);
 }
 
 void wcs_gwa_to_pixel_exact(const struct wcs *w, size_t n, const double *alpha,
@@ -141,6 +122,8 @@ void wcs_gwa_to_pixel_exact(const struct wcs *w, size_t n, const double *alpha,
         y[i] = v[i];
     }
     camera_to_pixel(w, n, x, y);
-    refine(w, n, u, v, x, y);
-    refine(w, n, u, v, x, y);
+    /* the stored inverse is good to some 1e-2 pixel; the camera is almost linear over h */
+    for (int step = 0; step < 2; step++) {
+        wcs_newton(to_camera, w, 0.5, n, u, v, x, y);
+    }
 }

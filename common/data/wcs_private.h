@@ -142,6 +142,16 @@ void wcs_gwa_to_pixel(const struct wcs *w, size_t n, const double *alpha,
 void wcs_gwa_to_pixel_exact(const struct wcs *w, size_t n, const double *alpha,
                             const double *beta, double *x, double *y);
 
+/* ---- wcs_newton.c ---- */
+
+/* From (x, y) to (u, v) at n <= WCS_RUN points; outputs are not the inputs. */
+typedef void (*wcs_map)(const void *arg, size_t n, const double *x, const double *y,
+                        double *u, double *v);
+/* One step of Newton's method, with derivatives over h: moves x, y nearer to where map
+ * gives u, v. */
+void wcs_newton(wcs_map map, const void *arg, double h, size_t n, const double *u,
+                const double *v, double *x, double *y);
+
 /* ---- wcs_slit.c: gwa <-> slit of one slice ---- */
 
 int wcs_slice_prepare(const struct wcs *w, struct wcs_slice *s, struct err *err);

@@ -203,29 +203,17 @@ void wcs_run_to_sky(const struct wcs *w, size_t n, const double *across_m,
     }
 }
 
-/* Newton's method in v2v3 from the stored inverses of ote, fore and ifufore. */
-static void refine(const struct wcs *w, size_t n, const double *v2, const double *v3,
-                   const double *lam, double *across, double *along)
+struct at_wavelength {
+    const struct wcs *w;
+    const double *lam; /* m */
+};
+
+static void to_v2v3(const void *arg, size_t n, const double *across,
+                    const double *along, double *v2, double *v3)
 {
-    const double h = 1e-6; /* m on the slicer: 1e-4 arcsec */
-    double moved[WCS_RUN] = {0.0}, rest[WCS_RUN];
-    double f[WCS_RUN], g[WCS_RUN], fx[WCS_RUN], gx[WCS_RUN], fy[WCS_RUN], gy[WCS_RUN];
-    for (size_t i = 0; i < n; i++) {
-        moved[i] = across[i] + h;
-    }
-    slicer_to_v2v3(w, n, moved, along, lam, fx, gx, rest);
-    for (size_t i = 0; i < n; i++) {
-        moved[i] = along[i] + h;
-    }
-    slicer_to_v2v3(w, n, across, moved, lam, fy, gy, rest);
-    slicer_to_v2v3(w, n, across, along, lam, f, g, rest);
-    for (size_t i = 0; i < n; i++) {
-        double a = (fx[i] - f[i]) / h, b = (fy[i] - f[i]) / h;
-        double c = (gx[i] - g[i]) / h, d = (gy[i] - g[i]) / h;
-        double p = v2[i] - f[i], q = v3[i] - g[i], det = a * d - b * c;
-        across[i] += (d * p - b * q) / det;
-        along[i] += (a * q - c * p) / det;
-    }
+    const struct at_wavelength *at = arg;
+    double lam[WCS_RUN];
+    slicer_to_v2v3(at->w, n, across, along, at->lam, v2, v3, lam);
 }
 
 void wcs_run_from_sky(const struct wcs *w, size_t n, const double *ra,
@@ -251,8 +239,11 @@ void wcs_run_from_sky(const struct wcs *w, size_t n, const double *ra,
     transform_eval(w->chromcorr.inverse, n, next, out);
     transform_eval(w->fore.inverse, n, next, out);
     transform_eval(w->ifufore.inverse, n, next, out);
-    refine(w, n, v2, v3, lam, x, y);
-    refine(w, n, v2, v3, lam, x, y);
+    /* from the stored inverses on; 1e-6 m on the slicer are 1e-4 arcsec */
+    const struct at_wavelength at = {w, lam};
+    for (int step = 0; step < 2; step++) {
+        wcs_newton(to_v2v3, &at, 1e-6, n, v2, v3, x, y);
+    }
     for (size_t i = 0; i < n; i++) {
         across_m[i] = x[i];
         along_m[i] = y[i];
