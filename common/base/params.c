@@ -127,6 +127,58 @@ static int parse_list(const struct param *p, const char *text, struct value *v,
     return code;
 }
 
+static int parse_bool(const struct param *p, const char *text, struct value *v,
+                      struct err *err)
+{
+    v->b = !strcasecmp(text, "true") || !strcmp(text, "1");
+    if (!v->b && strcasecmp(text, "false") && strcmp(text, "0")) {
+        return err_set(err, ERR_PARAM, "%s = '%s': give true or false", p->name, text);
+    }
+    v->text = mem_strdup(v->b ? "true" : "false", err);
+    return 0;
+}
+
+static int parse_whole(const struct param *p, const char *text, struct value *v,
+                       struct err *err)
+{
+    double r = 0;
+    int code = parse_real(p, text, &r, err);
+    if (!code && (r != floor(r) || fabs(r) > 1e15)) {
+        code = err_set(err, ERR_PARAM, "%s = '%s': give a whole number", p->name, text);
+    }
+    v->i = (long)r;
+    v->text = code ? NULL : mem_printf(err, "%ld", v->i);
+    return code;
+}
+
+/* The shortest text that reads back as the same number. */
+static char *shortest(double r, struct err *err)
+{
+    char *text = mem_printf(err, "%.17g", r);
+    for (int d = 1; text && d < 17; d++) {
+        char s[40];
+        snprintf(s, sizeof s, "%.*g", d, r);
+        if (strtod(s, NULL) == r && strlen(s) <= strlen(text)) {
+            strcpy(text, s); /* "30" stays: "3e+01" is longer */
+            break;
+        }
+    }
+    return text;
+}
+
+static bool is_choice(const char *choices, const char *text)
+{
+    const size_t n = strlen(text);
+    for (const char *c = choices; *c;) {
+        const size_t m = strcspn(c, "|");
+        if (m == n && !strncmp(c, text, m)) {
+            return true;
+        }
+        c += m + (c[m] == '|');
+    }
+    return false;
+}
+
 static int parse(const struct param *p, const char *text, struct value *v,
                  struct err *err)
 {
@@ -141,55 +193,19 @@ static int parse(const struct param *p, const char *text, struct value *v,
     int code = 0;
     switch (p->type) {
     case PARAM_BOOL:
-        if (!strcasecmp(text, "true") || !strcmp(text, "1")) {
-            v->b = true;
-        } else if (!strcasecmp(text, "false") || !strcmp(text, "0")) {
-            v->b = false;
-        } else {
-            return err_set(err, ERR_PARAM, "%s = '%s': give true or false", p->name,
-                           text);
-        }
-        v->text = mem_strdup(v->b ? "true" : "false", err);
+        code = parse_bool(p, text, v, err);
         break;
-    case PARAM_INT: {
-        double r = 0;
-        code = parse_real(p, text, &r, err);
-        if (!code && (r != floor(r) || fabs(r) > 1e15)) {
-            code = err_set(err, ERR_PARAM, "%s = '%s': give a whole number", p->name,
-                           text);
-        }
-        v->i = (long)r;
-        v->text = code ? NULL : mem_printf(err, "%ld", v->i);
+    case PARAM_INT:
+        code = parse_whole(p, text, v, err);
         break;
-    }
     case PARAM_REAL:
         code = parse_real(p, text, &v->r, err);
-        v->text = code ? NULL : mem_printf(err, "%.17g", v->r);
-        if (v->text) { /* the shortest text that reads back as the same number */
-            for (int d = 1; d < 17; d++) {
-                char s[40];
-                snprintf(s, sizeof s, "%.*g", d, v->r);
-                if (strtod(s, NULL) == v->r && strlen(s) <= strlen(v->text)) {
-                    strcpy(v->text, s); /* "30" stays: "3e+01" is longer */
-                    break;
-                }
-            }
-        }
+        v->text = code ? NULL : shortest(v->r, err);
         break;
     case PARAM_STRING:
-        if (p->choices) {
-            size_t len = strlen(text);
-            const char *c = p->choices;
-            bool ok = false;
-            while (*c && !ok) {
-                size_t m = strcspn(c, "|");
-                ok = m == len && !strncmp(c, text, m);
-                c += m + (c[m] == '|');
-            }
-            if (!ok) {
-                return err_set(err, ERR_PARAM, "%s = '%s': give one of %s", p->name,
-                               text, p->choices);
-            }
+        if (p->choices && !is_choice(p->choices, text)) {
+            return err_set(err, ERR_PARAM, "%s = '%s': give one of %s", p->name, text,
+                           p->choices);
         }
         v->text = mem_strdup(text, err);
         break;
