@@ -59,20 +59,45 @@ static void find_planes(const struct ref_flat *r, const struct flat_run *run,
     }
 }
 
+/* n values between the planes k and k + 1. */
+static int blend(const struct ref_planes *p, size_t k, size_t x, size_t y, size_t n,
+                 const double *weight, double *ret, struct err *err)
+{
+    float low[FLAT_RUN], high[FLAT_RUN];
+    int code = ref_planes_floats(p, k, x, y, n, low, err);
+    code = code ? code : ref_planes_floats(p, k + 1, x, y, n, high, err);
+    for (size_t i = 0; !code && i < n; i++) {
+        ret[i] = (1 - weight[i]) * (double)low[i] + weight[i] * (double)high[i];
+    }
+    return code;
+}
+
+/* The flags of both; on the lower plane its own. */
+static int join_dq(const struct ref_flat *r, size_t k, size_t x, size_t y, size_t n,
+                   const double *weight, uint32_t *ret, struct err *err)
+{
+    uint32_t high[FLAT_RUN];
+    int code = ref_flat_dq(r, k, x, y, n, ret, err);
+    code = code ? code : ref_flat_dq(r, k + 1, x, y, n, high, err);
+    for (size_t i = 0; !code && i < n; i++) {
+        ret[i] |= weight[i] == 0 ? 0 : high[i];
+    }
+    return code;
+}
+
 static int between_planes(const struct ref_flat *r, const struct flat_run *run,
                           struct slow *s, struct err *err)
 {
     size_t plane[FLAT_RUN], x = run->x - r->x0, y = run->y - r->y0;
-    double weight[FLAT_RUN];
-    float low[FLAT_RUN], high[FLAT_RUN];
-    uint32_t dq_low[FLAT_RUN], dq_high[FLAT_RUN];
+    double weight[FLAT_RUN], flat[FLAT_RUN];
+    float single[FLAT_RUN];
     int code = 0;
 
     find_planes(r, run, plane, weight);
     if (r->error.n == 1) {
-        code = ref_planes_floats(&r->error, 0, x, y, run->n, low, err);
+        code = ref_planes_floats(&r->error, 0, x, y, run->n, single, err);
         for (size_t i = 0; !code && i < run->n; i++) {
-            s->error[i] = (double)low[i];
+            s->error[i] = (double)single[i];
         }
     }
     if (!code && r->dq.n == 1) {
@@ -83,36 +108,17 @@ static int between_planes(const struct ref_flat *r, const struct flat_run *run,
         for (end = i + 1; end < run->n && plane[end] == k; end++) {
         }
         size_t n = end - i;
-        code = ref_planes_floats(&r->sci, k, x + i, y, n, low + i, err);
-        if (!code) {
-            code = ref_planes_floats(&r->sci, k + 1, x + i, y, n, high + i, err);
-        }
-        for (size_t j = i; !code && j < end; j++) {
-            s->flat[j] =
-                (float)((1 - weight[j]) * (double)low[j] + weight[j] * (double)high[j]);
-        }
+        code = blend(&r->sci, k, x + i, y, n, weight + i, flat + i, err);
         if (!code && r->error.n > 1) {
-            code = ref_planes_floats(&r->error, k, x + i, y, n, low + i, err);
-            if (!code) {
-                code = ref_planes_floats(&r->error, k + 1, x + i, y, n, high + i, err);
-            }
-            for (size_t j = i; !code && j < end; j++) {
-                s->error[j] =
-                    (1 - weight[j]) * (double)low[j] + weight[j] * (double)high[j];
-            }
+            code = blend(&r->error, k, x + i, y, n, weight + i, s->error + i, err);
         }
         if (!code && r->dq.n > 1) {
-            code = ref_flat_dq(r, k, run->x + i, run->y, n, dq_low + i, err);
-            if (!code) {
-                code = ref_flat_dq(r, k + 1, run->x + i, run->y, n, dq_high + i, err);
-            }
-            for (size_t j = i; !code && j < end; j++) {
-                s->dq[j] = dq_low[j] | (weight[j] == 0 ? 0 : dq_high[j]);
-            }
+            code = join_dq(r, k, run->x + i, run->y, n, weight + i, s->dq + i, err);
         }
     }
     float first = r->plane_um[0], last = r->plane_um[r->sci.n - 1];
     for (size_t i = 0; !code && i < run->n; i++) {
+        s->flat[i] = (float)flat[i];
         if (run->um[i] < (double)first || run->um[i] > (double)last) {
             s->dq[i] |= DQ_DO_NOT_USE;
         }
