@@ -44,73 +44,86 @@ static int used_elements(struct fits_in *f, int hdu, size_t *n, struct err *err)
     return code;
 }
 
-static int fast_table(struct fits_in *f, const char *path, struct ref_flat *r,
-                      size_t *bytes, struct err *err)
+/* Columns of a fast variation, of one length. */
+struct fast_columns {
+    double *um, *flat, *error;
+    size_t n;
+};
+
+static int read_fast_columns(struct fits_in *f, int hdu, const char *path,
+                             struct fast_columns *c, struct err *err)
 {
-    int hdu;
-    size_t n = 0, n_flat = 0, n_error = 0;
-    double *um = NULL, *flat = NULL, *error = NULL;
-    int code = fits_in_need(f, "FAST_VARIATION", &hdu, err);
+    size_t n_flat = 0, n_error = 0;
+    int code = read_vector(f, hdu, "wavelength", &c->um, &c->n, err);
     if (!code) {
-        code = read_vector(f, hdu, "wavelength", &um, &n, err);
-    }
-    if (!code) {
-        code = read_vector(f, hdu, "data", &flat, &n_flat, err);
+        code = read_vector(f, hdu, "data", &c->flat, &n_flat, err);
     }
     if (!code && fits_in_has_column(f, hdu, "error", NULL, NULL)) {
-        code = read_vector(f, hdu, "error", &error, &n_error, err);
+        code = read_vector(f, hdu, "error", &c->error, &n_error, err);
     } else if (!code) {
-        n_error = n;
-        error = mem_alloc(n, sizeof *error, err);
-        code = error ? 0 : ERR_NOMEM;
-        for (size_t i = 0; !code && i < n; i++) {
-            error[i] = (double)NAN; /* old files have no error: unknown, not zero */
+        n_error = c->n;
+        c->error = mem_alloc(c->n, sizeof *c->error, err);
+        code = c->error ? 0 : ERR_NOMEM;
+        for (size_t i = 0; !code && i < c->n; i++) {
+            c->error[i] = (double)NAN; /* old files have no error: unknown, not zero */
         }
     }
-    if (!code && (n_flat != n || n_error != n)) {
+    if (!code && (n_flat != c->n || n_error != c->n)) {
         code =
             err_set(err, ERR_REFERENCE,
                     "%s: HDU FAST_VARIATION: columns wavelength, data and error must "
                     "be of one length, not %zu, %zu and %zu",
-                    path, n, n_flat, n_error);
+                    path, c->n, n_flat, n_error);
     }
-    if (!code && n > 0) {
-        code = used_elements(f, hdu, &n, err);
+    if (!code && c->n > 0) {
+        code = used_elements(f, hdu, &c->n, err);
     }
-    if (code) {
-        goto out;
-    }
+    return code;
+}
+
+/* Leave those of the rows that say something. */
+static int keep_used_rows(const char *path, struct fast_columns *c, struct err *err)
+{
     size_t used = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (um[i] > 0 && !isnan(flat[i]) && flat[i] != 0) {
-            if (used && um[i] < um[used - 1]) {
-                code = err_set(err, ERR_REFERENCE,
-                               "%s: HDU FAST_VARIATION, column wavelength: must "
-                               "increase, but %.9g follows %.9g",
-                               path, um[i], um[used - 1]);
-                goto out;
-            }
-            um[used] = um[i];
-            flat[used] = flat[i];
-            error[used++] = error[i];
+    for (size_t i = 0; i < c->n; i++) {
+        if (!(c->um[i] > 0) || isnan(c->flat[i]) || c->flat[i] == 0) {
+            continue;
         }
+        if (used && c->um[i] < c->um[used - 1]) {
+            return err_set(err, ERR_REFERENCE,
+                           "%s: HDU FAST_VARIATION, column wavelength: must "
+                           "increase, but %.9g follows %.9g",
+                           path, c->um[i], c->um[used - 1]);
+        }
+        c->um[used] = c->um[i];
+        c->flat[used] = c->flat[i];
+        c->error[used++] = c->error[i];
     }
-    if (!used) {
-        code = err_set(err, ERR_REFERENCE,
-                       "%s: HDU FAST_VARIATION: no row has a wavelength above 0 and a "
-                       "flat value other than 0",
-                       path);
-        goto out;
-    }
-    code = interp_init(&r->fast, used, um, flat, err);
+    c->n = used;
+    return used ? 0
+                : err_set(
+                      err, ERR_REFERENCE,
+                      "%s: HDU FAST_VARIATION: no row has a wavelength above 0 and a "
+                      "flat value other than 0",
+                      path);
+}
+
+static int fast_table(struct fits_in *f, const char *path, struct ref_flat *r,
+                      size_t *bytes, struct err *err)
+{
+    int hdu;
+    struct fast_columns c = {0};
+    int code = fits_in_need(f, "FAST_VARIATION", &hdu, err);
+    code = code ? code : read_fast_columns(f, hdu, path, &c, err);
+    code = code ? code : keep_used_rows(path, &c, err);
+    code = code ? code : interp_init(&r->fast, c.n, c.um, c.flat, err);
+    code = code ? code : interp_init(&r->fast_error, c.n, c.um, c.error, err);
     if (!code) {
-        code = interp_init(&r->fast_error, used, um, error, err);
+        *bytes += 6 * c.n * sizeof(double);
     }
-    *bytes += 6 * used * sizeof(double);
-out:
-    free(um);
-    free(flat);
-    free(error);
+    free(c.um);
+    free(c.flat);
+    free(c.error);
     return code;
 }
 
