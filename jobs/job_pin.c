@@ -197,15 +197,9 @@ static int pin_hashes(struct job *job, struct references *refs, struct par *par,
     return code;
 }
 
-int job_pin(struct job *job, struct references *refs, struct par *par, struct err *err)
+/* What an earlier choice named. */
+static void drop_references(struct job *job)
 {
-    struct job_plan plan = {0};
-    struct job_group group = {0};
-    size_t room = 0;
-    int code = job_plan_make(job, &plan, err);
-    if (code) {
-        return code;
-    }
     for (size_t i = 0; i < job->n_references; i++) {
         free(job->references[i].input);
         free(job->references[i].path);
@@ -213,6 +207,12 @@ int job_pin(struct job *job, struct references *refs, struct par *par, struct er
     free(job->references);
     job->references = NULL;
     job->n_references = 0;
+}
+
+static int pin_paths(struct job *job, const struct job_plan *plan,
+                     struct references *refs, struct err *err)
+{
+    int code = 0;
     if (job->reference_folder) {
         code = make_absolute(&job->reference_folder, err);
     }
@@ -224,27 +224,52 @@ int job_pin(struct job *job, struct references *refs, struct par *par, struct er
         code = make_absolute(&job->output_folder, err);
     }
     for (size_t i = 0; i < job->n_settings && !code; i++) {
-        if (job_plan_is_path(&plan, &job->settings[i])) {
+        if (job_plan_is_path(plan, &job->settings[i])) {
             code = make_absolute(&job->settings[i].value, err);
         }
     }
-    const bool spectra = !strcmp(job->recipe, RECIPE_COMBINE);
-    code = code || !spectra ? code : pin_spectra(job, err);
-    for (size_t i = 0; i < job->n_inputs && !code && !spectra; i++) {
+    return code;
+}
+
+/* Exposures, each with its references. */
+static int pin_exposures(struct job *job, const struct job_plan *plan,
+                         struct job_group *group, size_t *room, struct references *refs,
+                         struct err *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < job->n_inputs && !code; i++) {
         struct exposure *e = NULL;
         code = exposure_read_headers(job->inputs[i].path, &e, err);
         if (!code) {
-            code = job_group_add(&group, &plan, &e->meta, err);
+            code = job_group_add(group, plan, &e->meta, err);
         }
         if (!code) {
             code = make_absolute(&job->inputs[i].path, err);
         }
         if (!code) {
-            code = pin_exposure(job, &plan, &room, refs, e, false, err);
+            code = pin_exposure(job, plan, room, refs, e, false, err);
         }
         exposure_free(e);
     }
-    code = code || spectra ? code : job_group_check(&group, &plan, err);
+    return code ? code : job_group_check(group, plan, err);
+}
+
+int job_pin(struct job *job, struct references *refs, struct par *par, struct err *err)
+{
+    struct job_plan plan = {0};
+    struct job_group group = {0};
+    size_t room = 0;
+    int code = job_plan_make(job, &plan, err);
+    if (code) {
+        return code;
+    }
+    drop_references(job);
+    code = pin_paths(job, &plan, refs, err);
+    if (!code && !strcmp(job->recipe, RECIPE_COMBINE)) {
+        code = pin_spectra(job, err);
+    } else if (!code) {
+        code = pin_exposures(job, &plan, &group, &room, refs, err);
+    }
     code = code ? code : pin_hashes(job, refs, par, err);
     for (size_t i = 0; i < job->n_members && !code; i++) {
         code = pin_member(job, &job->members[i], &plan, &room, refs, err);
