@@ -104,6 +104,30 @@ static double peak_near(const float *image, int nx, int ny, double x, double y)
     return peak;
 }
 
+/* Is what was found no edge and no noise? `flat`: the image less its background. */
+static bool is_credible(const struct stage_env *env, const struct cube *c,
+                        const float *image, const float *flat, double sigma,
+                        const struct extract_center *at)
+{
+    const double reach = 1.5, least = 5.0; /* spaxels, sigma */
+    const double peak = peak_near(flat, c->nx, c->ny, at->x, at->y);
+    if (is_at_edge(image, c->nx, c->ny, at->x, at->y, reach)) {
+        stage_warn(env,
+                   "the brightest source, at spaxel %.1f %.1f, is at the edge of the "
+                   "field; using the target (autocen_check=false takes it)",
+                   at->x, at->y);
+        return false;
+    }
+    if (!(peak >= least * sigma)) {
+        stage_warn(env,
+                   "the brightest source, at spaxel %.1f %.1f, stands only %.1f sigma "
+                   "out of the field; using the target (autocen_check=false takes it)",
+                   at->x, at->y, peak / sigma);
+        return false;
+    }
+    return true;
+}
+
 /*
  * The brightest source of the cube's median image: 3 sigma over the background, FWHM 3
  * spaxels. *ret_found is false if there is none, or (with `check`) if what was found is
@@ -113,7 +137,7 @@ static int place_at_brightest(const struct stage_env *env, const struct cube *c,
                               bool check, bool *ret_found, struct extract_center *ret,
                               struct err *err)
 {
-    const double fwhm = 3.0, sigmas = 3.0, reach = 1.5, least = 5.0;
+    const double fwhm = 3.0, sigmas = 3.0;
     size_t n = (size_t)c->nx * (size_t)c->ny, good = 0;
     float *image = mem_alloc(n, sizeof *image, err);
     float *flat = mem_alloc(n, sizeof *flat, err);
@@ -148,21 +172,8 @@ static int place_at_brightest(const struct stage_env *env, const struct cube *c,
         stage_warn(env, "no source found by ifu_autocen; using the target");
         goto out;
     }
-    const bool edge = is_at_edge(image, c->nx, c->ny, ret->x, ret->y, reach);
-    const double peak = peak_near(flat, c->nx, c->ny, ret->x, ret->y);
-    if (check && edge) {
-        *ret_found = false;
-        stage_warn(env,
-                   "the brightest source, at spaxel %.1f %.1f, is at the edge of the "
-                   "field; using the target (autocen_check=false takes it)",
-                   ret->x, ret->y);
-    } else if (check && !(peak >= least * s.std)) {
-        *ret_found = false;
-        stage_warn(env,
-                   "the brightest source, at spaxel %.1f %.1f, stands only %.1f sigma "
-                   "out of the field; using the target (autocen_check=false takes it)",
-                   ret->x, ret->y, peak / s.std);
-    } else {
+    *ret_found = !check || is_credible(env, c, image, flat, s.std, ret);
+    if (*ret_found) {
         ret->at_target = false;
         ret->how = "AUTOCEN";
         stage_note(env, "source found at spaxel %.3f %.3f", ret->x, ret->y);
