@@ -215,6 +215,44 @@ static json_t *changed_row(const struct report *r, const struct queue_job *befor
     return o;
 }
 
+/* What a command did. */
+struct done {
+    json_t *changed, *unchanged;
+    size_t n_refused, n_stop;
+    int64_t stop[BATCH]; /* jobs that run and are to end */
+};
+
+/* To all of them, in one commit or not at all. */
+static int apply_all(const struct report *r, const struct command *c,
+                     const struct request *in, const struct queue_job *jobs, size_t n,
+                     struct done *d, struct err *err)
+{
+    int code = queue_begin(r->queue, err);
+    if (code) {
+        return code;
+    }
+    for (size_t i = 0; i < n && !code; i++) {
+        struct outcome outcome;
+        code = apply(r, &jobs[i], c, in, &outcome, err);
+        if (code == ERR_PARAM && !in->job) { /* not this one */
+            d->n_refused++;
+            code = 0;
+        } else if (!code && outcome.changed) {
+            json_array_append_new(d->changed, changed_row(r, &jobs[i]));
+            if (outcome.stop) {
+                d->stop[d->n_stop++] = jobs[i].id;
+            }
+        } else if (!code) {
+            json_array_append_new(d->unchanged, changed_row(r, &jobs[i]));
+        }
+    }
+    if (code) {
+        queue_rollback(r->queue);
+        return code;
+    }
+    return queue_commit(r->queue, err);
+}
+
 json_t *report_move(const struct report *r, const struct request *in, struct err *err)
 {
     const struct command *c = commands;
@@ -222,39 +260,21 @@ json_t *report_move(const struct report *r, const struct request *in, struct err
         c++;
     }
     struct queue_job *jobs = NULL;
-    size_t n = 0, n_refused = 0;
-    int64_t next = 0, stop[BATCH];
-    size_t n_stop = 0;
+    struct done d = {0};
+    size_t n = 0;
+    int64_t next = 0;
     int code = check(c, in, err);
     if (!code) {
         code = in->job ? find_one(r, in, &jobs, &n, err)
                        : select_jobs(r, c, in, &jobs, &n, &next, err);
     }
-    if (code || (code = queue_begin(r->queue, err))) {
+    if (code) {
         free(jobs);
         return NULL;
     }
-    json_t *changed = json_array(), *unchanged = json_array();
-    for (size_t i = 0; i < n && !code; i++) {
-        struct outcome outcome;
-        code = apply(r, &jobs[i], c, in, &outcome, err);
-        if (code == ERR_PARAM && !in->job) { /* not this one */
-            n_refused++;
-            code = 0;
-        } else if (!code && outcome.changed) {
-            json_array_append_new(changed, changed_row(r, &jobs[i]));
-            if (outcome.stop) {
-                stop[n_stop++] = jobs[i].id;
-            }
-        } else if (!code) {
-            json_array_append_new(unchanged, changed_row(r, &jobs[i]));
-        }
-    }
-    if (code) {
-        queue_rollback(r->queue);
-    } else {
-        code = queue_commit(r->queue, err);
-    }
+    d.changed = json_array();
+    d.unchanged = json_array();
+    code = apply_all(r, c, in, jobs, n, &d, err);
     for (size_t i = 0; i < n && !code; i++) {
         const struct log_fields about = {.job = jobs[i].name};
         log_event(LOG_LEVEL_INFO, message_id(MESSAGE_COMMAND), &about,
@@ -262,22 +282,21 @@ json_t *report_move(const struct report *r, const struct request *in, struct err
     }
     free(jobs);
     if (code) {
-        json_decref(changed);
-        json_decref(unchanged);
+        json_decref(d.changed);
+        json_decref(d.unchanged);
         return NULL;
     }
-    for (size_t i = 0; i < n_stop; i++) {
-        executor_cancel(r->live->executor, stop[i], false);
+    for (size_t i = 0; i < d.n_stop; i++) {
+        executor_cancel(r->live->executor, d.stop[i], false);
     }
-    if (c->to == JOB_QUEUED) {
-        executor_rescan_references(
-            r->live->executor); /* what was missing may be there */
+    if (c->to == JOB_QUEUED) { /* what was missing may be there */
+        executor_rescan_references(r->live->executor);
     }
     json_t *o = json_object();
     report_put(o, "command", report_text(c->verb));
-    report_put(o, "changed", changed);
-    report_put(o, "unchanged", unchanged);
-    report_put(o, "refused", json_integer((json_int_t)n_refused));
+    report_put(o, "changed", d.changed);
+    report_put(o, "unchanged", d.unchanged);
+    report_put(o, "refused", json_integer((json_int_t)d.n_refused));
     report_put(o, "next", json_integer(next));
     service_dispatch(r->live);
     return o;
