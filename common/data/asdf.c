@@ -179,13 +179,56 @@ static const char *join(struct reader *r, const char *parent, const char *key)
 static int node_read(struct reader *r, const yaml_event_t *e, const char *path,
                      int depth, const struct asdf_node **ret);
 
+/* What a sequence or mapping holds, while it is read. */
+struct items {
+    const struct asdf_node **items;
+    const char **keys; /* of a mapping */
+    size_t n, room;
+};
+
+static int items_make_room(struct reader *r, struct items *x, bool mapping)
+{
+    if (x->n < x->room) {
+        return 0;
+    }
+    const size_t room = x->room == 0 ? 8 : 2 * x->room;
+    const struct asdf_node **more = mem_realloc(x->items, room, sizeof(*more), r->err);
+    x->items = more != NULL ? more : x->items;
+    if (more != NULL && mapping) {
+        const char **keys = mem_realloc(x->keys, room, sizeof(*keys), r->err);
+        x->keys = keys != NULL ? keys : x->keys;
+        more = keys != NULL ? more : NULL;
+    }
+    x->room = more != NULL ? room : x->room;
+    return more != NULL ? 0 : ERR_NOMEM;
+}
+
+/* Into the node. */
+static int items_keep(struct reader *r, const struct items *x, struct asdf_node *node)
+{
+    const bool mapping = node->kind == ASDF_MAPPING;
+
+    if (x->n == 0) {
+        return 0;
+    }
+    node->items = take(r->a, x->n * sizeof(*x->items), r->err);
+    node->keys = mapping ? take(r->a, x->n * sizeof(*x->keys), r->err) : NULL;
+    if (node->items == NULL || (mapping && node->keys == NULL)) {
+        return ERR_NOMEM;
+    }
+    memcpy(node->items, x->items, x->n * sizeof(*x->items));
+    if (mapping) {
+        memcpy(node->keys, x->keys, x->n * sizeof(*x->keys));
+    }
+    node->n = x->n;
+    return 0;
+}
+
 /* The items of a sequence or mapping, up to its end event. */
 static int items_read(struct reader *r, struct asdf_node *node, int depth)
 {
     const bool mapping = node->kind == ASDF_MAPPING;
-    const struct asdf_node **items = NULL;
-    const char **keys = NULL;
-    size_t n = 0, cap = 0;
+    struct items x = {0};
     int rc = 0;
 
     while (rc == 0) {
@@ -202,24 +245,14 @@ static int items_read(struct reader *r, struct asdf_node *node, int depth)
             yaml_event_delete(&e);
             break;
         }
-        if (n == cap) {
-            const struct asdf_node **more;
-            const char **more_keys;
-
-            cap = cap == 0 ? 8 : 2 * cap;
-            more = mem_realloc(items, cap, sizeof(*items), r->err);
-            items = more != NULL ? more : items;
-            more_keys = mapping ? mem_realloc(keys, cap, sizeof(*keys), r->err) : NULL;
-            keys = more_keys != NULL ? more_keys : keys;
-            rc = more == NULL || (mapping && more_keys == NULL) ? ERR_NOMEM : 0;
-        }
+        rc = items_make_room(r, &x, mapping);
         if (rc == 0 && mapping) {
             if (e.type != YAML_SCALAR_EVENT) {
                 rc = tree_error(r, &e, "a key of a mapping must be a plain word");
             } else {
-                keys[n] = keep(r->a, (const char *)e.data.scalar.value,
-                               e.data.scalar.length, r->err);
-                path = keys[n] != NULL ? join(r, node->path, keys[n]) : NULL;
+                x.keys[x.n] = keep(r->a, (const char *)e.data.scalar.value,
+                                   e.data.scalar.length, r->err);
+                path = x.keys[x.n] != NULL ? join(r, node->path, x.keys[x.n]) : NULL;
                 rc = path == NULL ? ERR_NOMEM : 0;
             }
             yaml_event_delete(&e);
@@ -227,33 +260,21 @@ static int items_read(struct reader *r, struct asdf_node *node, int depth)
             rc = rc == 0 && !open ? yaml_error(r) : rc;
         } else if (rc == 0 && e.type != YAML_SCALAR_EVENT) {
             /* numbers in a list share its path: arrays may be long */
-            snprintf(index, sizeof(index), "%zu", n);
+            snprintf(index, sizeof(index), "%zu", x.n);
             path = join(r, node->path, index);
             rc = path == NULL ? ERR_NOMEM : 0;
         }
         if (rc == 0) {
-            rc = node_read(r, &e, path, depth + 1, &items[n]);
-            n += rc == 0;
+            rc = node_read(r, &e, path, depth + 1, &x.items[x.n]);
+            x.n += rc == 0;
         }
         if (open) {
             yaml_event_delete(&e);
         }
     }
-    if (rc == 0 && n > 0) {
-        node->items = take(r->a, n * sizeof(*items), r->err);
-        node->keys = mapping ? take(r->a, n * sizeof(*keys), r->err) : NULL;
-        if (node->items == NULL || (mapping && node->keys == NULL)) {
-            rc = ERR_NOMEM;
-        } else {
-            memcpy(node->items, items, n * sizeof(*items));
-            if (mapping) {
-                memcpy(node->keys, keys, n * sizeof(*keys));
-            }
-            node->n = n;
-        }
-    }
-    free(items);
-    free(keys);
+    rc = rc != 0 ? rc : items_keep(r, &x, node);
+    free(x.items);
+    free(x.keys);
     return rc;
 }
 
@@ -281,6 +302,21 @@ static int omap_read(struct reader *r, struct asdf_node *node)
     return 0;
 }
 
+static int alias_read(struct reader *r, const yaml_event_t *e,
+                      const struct asdf_node **ret)
+{
+    const struct anchor *x = anchor_find(r, (const char *)e->data.alias.anchor);
+
+    if (x == NULL || x->node == NULL) {
+        return tree_error(r, e,
+                          x == NULL ? "an alias names no anchor"
+                                    : "an alias names a node that contains it");
+    }
+    x->node->shared = true;
+    *ret = x->node;
+    return 0;
+}
+
 static int node_read(struct reader *r, const yaml_event_t *e, const char *path,
                      int depth, const struct asdf_node **ret)
 {
@@ -290,16 +326,7 @@ static int node_read(struct reader *r, const yaml_event_t *e, const char *path,
     int rc = 0;
 
     if (e->type == YAML_ALIAS_EVENT) {
-        const struct anchor *x = anchor_find(r, (const char *)e->data.alias.anchor);
-
-        if (x == NULL || x->node == NULL) {
-            return tree_error(r, e,
-                              x == NULL ? "an alias names no anchor"
-                                        : "an alias names a node that contains it");
-        }
-        x->node->shared = true;
-        *ret = x->node;
-        return 0;
+        return alias_read(r, e, ret);
     }
     if (++r->n_nodes > ASDF_MAX_NODES || depth > ASDF_MAX_DEPTH) {
         return tree_error(r, e,
