@@ -31,7 +31,8 @@ struct work {
     float *scratch; /* nx */
     bool *good;
     struct banded normal;
-    double *profile; /* n_coef */
+    double *weight, *noise; /* n_coef: of its constant part, sums over pixels */
+    double *profile;        /* n_coef */
 };
 
 static size_t pixel_of(const struct work *w, int row, int x)
@@ -234,16 +235,21 @@ static void add_column(struct work *w, int x, double t)
         const size_t p = pixel_of(w, row, x);
         const double value = (double)w->e->sci[p];
         const double wide = MISFIT * value;
-        const double weight = scale * scale / (variance_of(w, p) + wide * wide);
+        const double weight = kernel * kernel * kernel * scale * scale /
+                              (variance_of(w, p) + wide * wide);
         double basis[4], both[8];
         size_t first;
         bspline_uniform(f->start, f->step, f->n_coef, w->s->u[i], &first, basis);
-        for (int k = 0; k < 4; k++) {
+        for (size_t k = 0; k < 4; k++) {
+            const double square = basis[k] * basis[k];
             both[2 * k] = basis[k];
             both[2 * k + 1] = t * basis[k];
+            w->weight[first + k] += weight * square;
+            w->noise[first + k] +=
+                weight * weight * square * variance_of(w, p) / (scale * scale);
         }
         banded_add(&w->normal, 2 * first, 8, both, (value - f->level[x]) / scale,
-                   weight * kernel * kernel * kernel);
+                   weight);
     }
 }
 
@@ -253,6 +259,8 @@ static void fit_node(struct work *w, size_t k)
     const int middle = f->x0 + (int)k * f->spacing;
     int columns = 0;
     banded_clear(&w->normal);
+    memset(w->weight, 0, f->n_coef * sizeof *w->weight);
+    memset(w->noise, 0, f->n_coef * sizeof *w->noise);
     for (int x = middle - w->window; x <= middle + w->window; x++) {
         if (x >= 0 && x < w->s->nx && !w->odd[x] && f->scale[x] > 0 &&
             f->scale[x] * f->scale[x] > 4 * f->scale_variance[x]) {
@@ -270,6 +278,8 @@ static void fit_node(struct work *w, size_t k)
     }
     for (size_t i = 0; i < f->n_coef; i++) {
         f->coef[k * f->n_coef + i] = w->normal.b[2 * i];
+        f->coef_variance[k * f->n_coef + i] =
+            w->noise[i] / (w->weight[i] * w->weight[i]);
     }
     f->is_known[k] = true;
 }
@@ -295,6 +305,8 @@ static int prepare(struct work *w, const struct trace_settings *settings,
     f->n_nodes = (size_t)((s->nx - 1 - f->x0) / f->spacing + 1);
     w->window = settings->window;
     f->coef = mem_calloc(f->n_nodes * f->n_coef, sizeof *f->coef, err);
+    f->coef_variance =
+        mem_calloc(f->n_nodes * f->n_coef, sizeof *f->coef_variance, err);
     f->is_known = mem_calloc(f->n_nodes, sizeof *f->is_known, err);
     f->scale = mem_calloc((size_t)s->nx, sizeof *f->scale, err);
     f->level = mem_calloc((size_t)s->nx, sizeof *f->level, err);
@@ -305,8 +317,11 @@ static int prepare(struct work *w, const struct trace_settings *settings,
     w->misfit = mem_calloc((size_t)s->nx, sizeof *w->misfit, err);
     w->scratch = mem_calloc((size_t)s->nx, sizeof *w->scratch, err);
     w->profile = mem_calloc(f->n_coef, sizeof *w->profile, err);
-    if (!f->coef || !f->is_known || !f->scale || !f->level || !f->scale_variance ||
-        !w->use || !w->good || !w->odd || !w->misfit || !w->scratch || !w->profile) {
+    w->weight = mem_calloc(f->n_coef, sizeof *w->weight, err);
+    w->noise = mem_calloc(f->n_coef, sizeof *w->noise, err);
+    if (!f->coef || !f->coef_variance || !w->weight || !w->noise || !f->is_known ||
+        !f->scale || !f->level || !f->scale_variance || !w->use || !w->good ||
+        !w->odd || !w->misfit || !w->scratch || !w->profile) {
         return ERR_NOMEM;
     }
     for (int row = 0; row < s->rows; row++) {
@@ -370,6 +385,8 @@ int trace_fit_make(const struct exposure *e, const struct trace_slice *s,
     free(w.scratch);
     free(w.good);
     free(w.profile);
+    free(w.weight);
+    free(w.noise);
     if (code || !*ret_found) {
         trace_fit_done(ret);
     }
@@ -379,6 +396,7 @@ int trace_fit_make(const struct exposure *e, const struct trace_slice *s,
 void trace_fit_done(struct trace_fit *f)
 {
     free(f->coef);
+    free(f->coef_variance);
     free(f->is_known);
     free(f->scale);
     free(f->level);
@@ -410,4 +428,19 @@ double trace_fit_value(const struct trace_fit *f, const double *coef, double u)
     bspline_uniform(f->start, f->step, f->n_coef, u, &first, basis);
     return basis[0] * coef[first] + basis[1] * coef[first + 1] +
            basis[2] * coef[first + 2] + basis[3] * coef[first + 3];
+}
+
+double trace_fit_variance(const struct trace_fit *f, int x, double u)
+{
+    const double at = round((double)(x - f->x0) / f->spacing);
+    const double last = (double)(f->n_nodes - 1);
+    const size_t k = (size_t)(at < 0 ? 0 : at > last ? last : at);
+    double basis[4], sum = 0;
+    size_t first;
+    bspline_uniform(f->start, f->step, f->n_coef, u, &first, basis);
+    for (int i = 0; i < 4; i++) {
+        sum +=
+            basis[i] * basis[i] * f->coef_variance[k * f->n_coef + first + (size_t)i];
+    }
+    return sum;
 }

@@ -28,6 +28,7 @@ struct trace_fit {
     int x0, spacing;        /* node k is at column x0 + k * spacing */
     double start, step;     /* of the knots, arcsec (bspline_uniform) */
     double *coef;           /* n_nodes * n_coef */
+    double *coef_variance;  /* the same; of one alone, NaN: unknown */
     double *scale, *level;  /* nx; NaN: the column has no model */
     double *scale_variance; /* nx */
     bool *is_known;         /* n_nodes */
@@ -52,5 +53,11 @@ bool trace_fit_profile(const struct trace_fit *f, int x, double *ret_coef);
 
 /* Its value at u. */
 double trace_fit_value(const struct trace_fit *f, const double *coef, double u);
+
+/*
+ * The variance of that value at column x, about: that of each coefficient with the others
+ * known, without their covariances, which nearly make up for one another. NaN: unknown.
+ */
+double trace_fit_variance(const struct trace_fit *f, int x, double u);
 
 #endif

@@ -145,6 +145,11 @@ static size_t pixel_at(const struct column *c, int row)
     return (size_t)(c->t->s.y0 + row) * (size_t)c->e->nx + (size_t)c->x;
 }
 
+static double u_of(const struct column *c, int row)
+{
+    return c->t->s.u[(size_t)row * (size_t)c->t->s.nx + (size_t)c->x];
+}
+
 static bool is_of_slice(const struct column *c, int row)
 {
     return c->e->regions[pixel_at(c, row)] == c->t->s.slice;
@@ -157,7 +162,7 @@ static void prepare_column(struct column *c)
     c->has_model =
         f->n_coef && !isnan(f->scale[c->x]) && trace_fit_profile(f, c->x, c->coef);
     for (int row = 0; row < s->rows; row++) {
-        const double u = s->u[(size_t)row * (size_t)s->nx + (size_t)c->x];
+        const double u = u_of(c, row);
         c->model[row] = c->has_model && !isnan(u)
                             ? f->scale[c->x] * trace_fit_value(f, c->coef, u)
                             : 0;
@@ -305,9 +310,10 @@ static void make_cell(struct column *c, int cell)
                      b = e->wavelength[pixel_at(c, near + 1)];
         out->wavelength[at] = isnan(a) ? b : isnan(b) ? a : a + (y - near) * (b - a);
     }
-    double model = 0, residual = 0, moved;
+    double model = 0, residual = 0, moved, spline = 0;
+    const double u = t->c.start + (cell + 0.5) * t->c.pitch;
     if (c->has_model) {
-        const double u = t->c.start + (cell + 0.5) * t->c.pitch;
+        spline = trace_fit_variance(&t->f, c->x, u);
         model = t->f.scale[c->x] * trace_fit_value(&t->f, c->coef, u);
         out->trace_model[at] = (float)(model + t->f.level[c->x]);
     }
@@ -319,6 +325,10 @@ static void make_cell(struct column *c, int cell)
             residual += o->share[k] * ((double)e->sci[p] - m);
             moved -= o->share[k] * m;
             out->dq[at] |= e->dq[p];
+            if (c->has_model) {
+                spline += o->share[k] * o->share[k] *
+                          trace_fit_variance(&t->f, c->x, u_of(c, o->first + k));
+            }
         }
     }
     if (o->good < LEAST_SEEN) {
@@ -327,12 +337,14 @@ static void make_cell(struct column *c, int cell)
     }
     out->sci[at] = (float)(model + residual);
     out->dq[at] |= o->is_estimated ? DQ_FLUX_ESTIMATED : 0;
-    /* The model's share: what it moved, by the error of the column's scale. */
+    /* The model's share: what it moved, by the errors of the column's scale and of the
+     * spline. */
     double more = 0;
     if (c->has_model) {
-        const double share = moved / t->f.scale[c->x];
+        const double scale = t->f.scale[c->x], share = moved / scale;
         const double misfit = o->is_estimated ? MISFIT * moved : 0;
-        more = share * share * t->f.scale_variance[c->x] + misfit * misfit;
+        more = share * share * t->f.scale_variance[c->x] + scale * scale * spline +
+               misfit * misfit;
     }
     put_errors(c, at, o, isfinite(more) ? more : 0);
 }

@@ -1,5 +1,6 @@
 #include <check.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,10 +111,13 @@ static double ratio(const struct sums *t, double *ret_worst)
     return scatter > 0 ? sqrt(reported / scatter) : 0;
 }
 
-static void measure(double mjy, int n_ways, int seeds, int dithers, double tolerance)
+/* The farthest from 1 of the ways, and its name. */
+static double measure(double mjy, int n_ways, int seeds, int dithers,
+                      const char **ret_name)
 {
     static struct sums sums[N_WAYS];
     static double first[N_WAYS][MAX_ROWS];
+    double farthest = 1;
     memset(sums, 0, sizeof sums);
     programs_run(top,
                  "rm -rf refs && $B/ifusim --make-references refs --grating G395H");
@@ -145,12 +149,12 @@ static void measure(double mjy, int n_ways, int seeds, int dithers, double toler
             "planes (farthest plane %.2f)\n",
             mjy, ways[w].name, all, seeds, sums[w].rows, worst);
         fflush(stdout);
+        if (fabs(all - 1) >= fabs(farthest - 1)) {
+            farthest = all;
+            *ret_name = ways[w].name;
+        }
     }
-    for (int w = 0; w < n_ways; w++) {
-        double worst, all = ratio(&sums[w], &worst);
-        ck_assert_msg(fabs(all - 1) <= tolerance,
-                      "%s: reported error %g of the scatter", ways[w].name, all);
-    }
+    return farthest;
 }
 
 /* Ten per cent is the target; four realisations of 40 planes, of which
@@ -158,12 +162,15 @@ static void measure(double mjy, int n_ways, int seeds, int dithers, double toler
 START_TEST(test_errors_of_spectra)
 {
     const char *mode = getenv("IFUD_ERRORS");
-    if (mode && !strcmp(mode, "full")) {
-        measure(0.03, N_WAYS, MAX_SEEDS, 4, 0.1);
-        measure(0.35, N_WAYS, MAX_SEEDS, 4, 0.1);
-    } else {
-        measure(0.03, 2, 4, 2, 0.35);
-    }
+    const bool full = mode && !strcmp(mode, "full");
+    const double tolerance = full ? 0.1 : 0.35;
+    const char *bright_name = "", *name = "";
+    const double bright = full ? measure(0.35, N_WAYS, MAX_SEEDS, 4, &bright_name) : 1;
+    const double faint = full ? measure(0.03, N_WAYS, MAX_SEEDS, 4, &name)
+                              : measure(0.03, 2, 4, 2, &name);
+    ck_assert_msg(fabs(bright - 1) <= tolerance, "0.35 mJy, %s: %g", bright_name,
+                  bright);
+    ck_assert_msg(fabs(faint - 1) <= tolerance, "0.03 mJy, %s: %g", name, faint);
 }
 END_TEST
 
