@@ -160,6 +160,9 @@ static int on_sky(struct tracer *t, struct exposure *e, struct err *err)
     if (!code && !r.cells) {
         stage_note(&t->env, "%s: nothing compact and bright enough to sample anew",
                    e->meta.filename);
+    } else if (!code && isnan(r.before)) {
+        stage_note(&t->env, "%s: %d slices, %d positions fixed on the sky",
+                   e->meta.filename, r.slices, r.cells);
     } else if (!code) {
         stage_note(&t->env,
                    "%s: %d slices, %d positions fixed on the sky; the brightest swung "
