@@ -299,12 +299,16 @@ static void next_for_group(const struct queue_group *g, double now, double quiet
 {
     const struct queue_job *newest = g->n_jobs ? &g->jobs[g->n_jobs - 1] : NULL;
     bool runs = false;
+    if (newest && strcmp(newest->recipe, g->recipe)) {
+        newest = NULL;
+    }
     for (size_t i = 0; i < g->n_jobs; i++) {
         const struct queue_job *j = &g->jobs[i];
         runs |= j->state == JOB_RUNNING;
         if (j != newest && job_may_move(j->state, JOB_SUPERSEDED) &&
-            (j->state != JOB_DONE || newest->state == JOB_DONE)) {
-            step(ret, PLAN_SUPERSEDE, 0, j->id, newest->name);
+            (j->state != JOB_DONE || (newest && newest->state == JOB_DONE))) {
+            step(ret, PLAN_SUPERSEDE, 0, j->id,
+                 newest ? newest->name : "an association makes what it is named after");
             return;
         }
     }

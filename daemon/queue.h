@@ -311,8 +311,9 @@ struct queue_disperser {
     bool unsettled;    /* its group has spec2 jobs to run, or is to be looked at */
 };
 
-/* A group: its members in the order of their base names, likewise; and the jobs of its
- * recipe that are not superseded, oldest version first. */
+/* A group: its members in the order of their base names, likewise; and its jobs that are not
+ * superseded, oldest version first. Those of another recipe, which an association of the
+ * same name has pushed out, come before those of its own. */
 struct queue_group {
     char name[QUEUE_NAME];
     char recipe[8]; /* "spec3", or "combine": the target of the dispersers */

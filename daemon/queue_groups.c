@@ -116,8 +116,8 @@ int queue_load_group(struct queue *q, const char *group, struct queue_group *ret
     code = code ? code
                 : sql_prepare(q, &st, err,
                               "SELECT " QUEUE_JOB_COLUMNS " FROM job WHERE grp = ?"
-                              " AND recipe = ? AND state <> 'superseded'"
-                              " ORDER BY version",
+                              " AND recipe <> 'spec2' AND state <> 'superseded'"
+                              " ORDER BY recipe = ?, version",
                               "ss", group, g.recipe);
     code =
         code ? code

@@ -232,6 +232,14 @@ START_TEST(test_planner_combine_a_late_exposure_gives_the_next_version)
     ck_assert_int_eq(state(COMBINE("1")), JOB_SUPERSEDED);
     plan();
     ck_assert_int_eq(state(COMBINE("3")), JOB_NEW);
+
+    /* what was superseded goes together with what it read */
+    const struct queue_prune_rules old = {.superseded_before = now + 1};
+    struct queue_pruned pruned;
+    support_ok(queue_prune(q, &old, false, now, &pruned, &err), &err);
+    ck_assert_int_eq(pruned.jobs, 3);
+    queue_pruned_done(&pruned);
+    ck_assert_int_eq(state(COMBINE("1")), JOB_NEW);
 }
 END_TEST
 
@@ -341,6 +349,20 @@ START_TEST(test_planner_combine_products_of_associations)
 }
 END_TEST
 
+/* The name of a target belongs to an association that gives it to a product of its own. */
+START_TEST(test_planner_combine_yields_to_an_association_of_its_name)
+{
+    publish(&prism, 1, 1);
+    arrive(&g395, 1);
+    plan();
+    ck_assert_int_eq(state(COMBINE("1")), JOB_WAITING);
+    associate("c_asn.json", TARGET, "jw_PRISM_001");
+    ck_assert_int_eq(state(COMBINE("1")), JOB_SUPERSEDED);
+    ck_assert_int_eq(state("spec3-" TARGET "-1"), JOB_QUEUED);
+    ck_assert_int_eq(state(COMBINE("2")), JOB_NEW);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("planner_combine");
@@ -355,6 +377,7 @@ int main(void)
     tcase_add_test(t, test_planner_combine_never_goes_with_one_spectrum);
     tcase_add_test(t, test_planner_combine_is_switched_off_and_on);
     tcase_add_test(t, test_planner_combine_products_of_associations);
+    tcase_add_test(t, test_planner_combine_yields_to_an_association_of_its_name);
     suite_add_tcase(s, t);
     return support_run(s);
 }
