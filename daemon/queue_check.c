@@ -26,7 +26,8 @@ static const char *const invariants[] = {
 
     "SELECT 'exposure ' || name || ' is ' || state || ', its last event says ' || said"
     " FROM (SELECT e.name, e.state, coalesce((SELECT v.to_state FROM event v"
-    " WHERE v.exposure = e.id AND v.job IS NULL AND v.to_state <> 'duplicate'"
+    " WHERE v.exposure = e.id AND v.job IS NULL AND v.to_state NOT "
+    "IN " QUEUE_OF_THE_FILE
     " ORDER BY v.id DESC LIMIT 1), 'nothing') AS said FROM exposure e)"
     " WHERE said <> state LIMIT " SHOWN,
 

@@ -44,9 +44,10 @@
 #define EVENTS                                                                         \
     "SELECT v.id, v.at, CASE WHEN v.job IS NOT NULL THEN v.id ="                       \
     " (SELECT max(l.id) FROM event l WHERE l.job = v.job)"                             \
-    " WHEN v.exposure IS NOT NULL AND v.to_state <> 'duplicate' THEN v.id ="           \
+    " WHEN v.exposure IS NOT NULL AND v.to_state NOT IN " QUEUE_OF_THE_FILE            \
+    " THEN v.id ="                                                                     \
     " (SELECT max(l.id) FROM event l WHERE l.exposure = v.exposure"                    \
-    " AND l.job IS NULL AND l.to_state <> 'duplicate') ELSE 0 END"                     \
+    " AND l.job IS NULL AND l.to_state NOT IN " QUEUE_OF_THE_FILE ") ELSE 0 END"       \
     " FROM event v WHERE v.id > ?1 ORDER BY v.id LIMIT ?2"
 
 static void read_id(sqlite3_stmt *st, void *row)

@@ -28,6 +28,10 @@ struct queue {
     } cache[SQL_CACHE];
 };
 
+/* Events that tell of a file alone: its bytes may come again while the exposure that they are
+ * stays as it is. */
+#define QUEUE_OF_THE_FILE "('new', 'seen', 'settling', 'duplicate')"
+
 #define QUEUE_SCHEMA 5 /* PRAGMA user_version; queue_migrate.c */
 
 /* The error of the connection. A full disk, a failing one, or a lack of memory may pass;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "daemon/queue_find.h"
 #include "tests/daemon/queue_kit.h"
 #include "tests/support.h"
 
@@ -60,6 +61,15 @@ START_TEST(test_queue_check_is_silent_when_all_is_well)
 {
     kit_check(q);
     fill();
+    kit_check(q);
+    /* the same bytes came again: the file's way is told, the exposure stays as it is */
+    const struct queue_file file = {
+        .name = "b_rate.fits", .seen_at = 107.0, .settling_at = 107.0};
+    struct queue_exposure b;
+    support_ok(queue_find_exposure(q, "b", &b, &err), &err);
+    support_ok(
+        queue_note_file(q, b.id, &file, "duplicate", "the same bytes", 108.0, &err),
+        &err);
     kit_check(q);
 }
 END_TEST

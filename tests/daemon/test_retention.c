@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "daemon/retention.h"
+#include "daemon/queue_find.h"
 #include "tests/daemon/queue_kit.h"
 #include "tests/support.h"
 
@@ -160,6 +161,12 @@ START_TEST(test_retention_last_events_stay)
         kit_run(q, kit_spec2(q, id).id, "/p/x_cal.fits", i < 150 ? 2.0 : NOW);
     }
     kit_plan(q, NOW, 1e12);
+    /* one came again: what is told of that file is not the exposure's last event */
+    const struct queue_file again = {
+        .name = "e7_rate.fits", .seen_at = NOW, .settling_at = NOW};
+    struct queue_exposure e7;
+    support_ok(queue_find_exposure(q, "e7", &e7, &err), &err);
+    support_ok(queue_note_file(q, e7.id, &again, "duplicate", "", NOW, &err), &err);
     struct queue_prune_rules rules = {.events_before = NOW - DAY};
     struct retention_sum dry = prune(&rules, true), sum = prune(&rules, false);
     ck_assert_int_eq(dry.events, sum.events);
