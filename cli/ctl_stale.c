@@ -73,6 +73,9 @@ static int reduce(struct ctl *c, const char *verb, const char *job, json_t *tota
         json_array_extend(json_object_get(total, "queued"),
                           json_object_get(answer, "queued"));
         json_object_set_new(total, "refused", json_integer(refused));
+        if (json_is_true(json_object_get(answer, "looking"))) {
+            json_object_set_new(total, "looking", json_true());
+        }
     }
     json_decref(answer);
     return status;

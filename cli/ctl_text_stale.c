@@ -64,4 +64,9 @@ void ctl_print_reduced(FILE *out, const json_t *answer)
     if (!json_array_size(list) && !refused) {
         fprintf(out, "nothing of that is stale\n");
     }
+    if (json_is_true(json_object_get(answer, "looking"))) {
+        fprintf(out,
+                "all products are being looked at; ask again for those that turn out "
+                "to be stale\n");
+    }
 }

@@ -249,6 +249,7 @@ json_t *report_reduce(const struct report *r, const struct request *in, struct e
     report_put(o, "command", report_text("reduce"));
     report_put(o, "queued", d.queued);
     report_put(o, "refused", json_integer((json_int_t)d.refused));
+    report_put(o, "looking", json_boolean(stale_is_looking(r->live)));
     report_put(o, "next", json_integer(after));
     service_plan(r->live);
     service_dispatch(r->live);
