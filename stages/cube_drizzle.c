@@ -3,32 +3,53 @@
 #include <math.h>
 #include "common/math/polygon.h"
 
-/* Overlaps with cells in one plane. */
-static void add_plane(const struct cube_tile *t, int k,
-                      const struct polygon_cells *cells, double share,
-                      const struct cube_pixel *pixel)
+/* What the overlap of a pixel with planes k.. of the tile adds to spaxels that it shares
+ * areas with: `lo` to `hi` is its interval of wavelengths. */
+static void add_spaxels(const struct cube_tile *t, int k, double lo, double hi,
+                        struct cube_spread *s, const struct cube_pixel *pixel)
 {
     const struct cube_grid *g = t->grid;
-    int i0 = cells->i0 < 0 ? 0 : cells->i0, j0 = cells->j0 < 0 ? 0 : cells->j0;
-    int i1 = cells->i0 + cells->ni < g->nx ? cells->i0 + cells->ni : g->nx;
-    int j1 = cells->j0 + cells->nj < g->ny ? cells->j0 + cells->nj : g->ny;
-    const size_t at = (size_t)(k - t->k0) * (size_t)g->nx * (size_t)g->ny;
+    for (; k < t->k1; k++) {
+        const double z0 = g->z[k] - g->dz[k] / 2, z1 = g->z[k] + g->dz[k] / 2;
+        const double share = (z1 < hi ? z1 : hi) - (z0 > lo ? z0 : lo);
+        if (!(z0 < hi)) {
+            break;
+        }
+        if (share > 0) {
+            cube_tile_add(t, k, s, share / g->dz[k], pixel);
+        }
+    }
+    s->n = 0;
+}
+
+static void take(struct cube_spread *s, const struct cube_grid *g, int i, int j,
+                 double area)
+{
+    s->spaxel[s->n] = (uint32_t)(j * g->nx + i);
+    s->share[s->n] = area;
+    s->n += area > 0;
+}
+
+/* Cells of a footprint that lie in the grid. */
+static void take_cells(const struct cube_grid *g, const struct polygon_cells *cells,
+                       struct cube_spread *s)
+{
+    _Static_assert(POLYGON_CELLS < CUBE_SPREAD, "all cells have room");
+    const int i0 = cells->i0 < 0 ? 0 : cells->i0, j0 = cells->j0 < 0 ? 0 : cells->j0;
+    const int i1 = cells->i0 + cells->ni < g->nx ? cells->i0 + cells->ni : g->nx;
+    const int j1 = cells->j0 + cells->nj < g->ny ? cells->j0 + cells->nj : g->ny;
     for (int j = j0; j < j1; j++) {
         const double *area = cells->area + (j - cells->j0) * cells->ni - cells->i0;
-        const size_t row = at + (size_t)j * (size_t)g->nx;
         for (int i = i0; i < i1; i++) {
-            const double w = area[i] * share;
-            if (w > 0) {
-                cube_tile_add(t, row + (size_t)i, w, pixel);
-            }
+            take(s, g, i, j, area[i]);
         }
     }
 }
 
 /* Spaxels so small that a footprint covers more of them than polygon_cells holds. */
-static void add_plane_fine(const struct cube_tile *t, int k, const double qx[4],
-                           const double qy[4], double share,
-                           const struct cube_pixel *pixel)
+static void add_fine(const struct cube_tile *t, int k, double lo, double hi,
+                     const double qx[4], const double qy[4], struct cube_spread *s,
+                     const struct cube_pixel *pixel)
 {
     double x0 = fmin(fmin(qx[0], qx[1]), fmin(qx[2], qx[3]));
     double x1 = fmax(fmax(qx[0], qx[1]), fmax(qx[2], qx[3]));
@@ -38,9 +59,10 @@ static void add_plane_fine(const struct cube_tile *t, int k, const double qx[4],
     int j0 = (int)fmax(floor(y0), 0), j1 = (int)fmin(ceil(y1), t->grid->ny);
     for (int j = j0; j < j1; j++) {
         for (int i = i0; i < i1; i++) {
-            struct polygon_cells one = {.i0 = i, .j0 = j, .ni = 1, .nj = 1};
-            one.area[0] = polygon_overlap(qx, qy, i, i + 1, j, j + 1);
-            add_plane(t, k, &one, share, pixel);
+            if (s->n == CUBE_SPREAD) {
+                add_spaxels(t, k, lo, hi, s, pixel);
+            }
+            take(s, t->grid, i, j, polygon_overlap(qx, qy, i, i + 1, j, j + 1));
         }
     }
 }
@@ -49,7 +71,7 @@ void cube_drizzle_pixel(const struct cube_tile *t, double lam, double dlam,
                         double (*q)[CUBE_BLOCK], int i, const struct cube_pixel *pixel)
 {
     const struct cube_grid *g = t->grid;
-    double lo = lam - dlam / 2, hi = lam + dlam / 2;
+    const double lo = lam - dlam / 2, hi = lam + dlam / 2;
     int k = cube_grid_plane(g, lo);
     k = k < t->k0 ? t->k0 : k;
     if (k >= t->k1 || !(g->z[k] - g->dz[k] / 2 < hi)) {
@@ -61,20 +83,12 @@ void cube_drizzle_pixel(const struct cube_tile *t, double lam, double dlam,
         qy[c] = q[CUBE_V1 - CUBE_U0 + c][i];
     }
     struct polygon_cells cells;
-    int fine = polygon_cell_areas(qx, qy, &cells);
-    for (; k < t->k1; k++) {
-        double z0 = g->z[k] - g->dz[k] / 2, z1 = g->z[k] + g->dz[k] / 2;
-        double share = (z1 < hi ? z1 : hi) - (z0 > lo ? z0 : lo);
-        if (!(z0 < hi)) {
-            break;
-        }
-        if (!(share > 0)) {
-            continue;
-        }
-        if (fine) {
-            add_plane_fine(t, k, qx, qy, share / g->dz[k], pixel);
-        } else {
-            add_plane(t, k, &cells, share / g->dz[k], pixel);
-        }
+    struct cube_spread s;
+    s.n = 0;
+    if (polygon_cell_areas(qx, qy, &cells)) {
+        add_fine(t, k, lo, hi, qx, qy, &s, pixel);
+    } else {
+        take_cells(g, &cells, &s);
     }
+    add_spaxels(t, k, lo, hi, &s, pixel);
 }

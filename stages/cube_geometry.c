@@ -79,13 +79,18 @@ int cube_grid_plane(const struct cube_grid *g, double lam_um)
     if (isnan(lam_um)) {
         return g->nw;
     }
-    int lo = 0, hi = g->nw; /* the answer is in lo..hi */
     if (g->linear) {
-        double k = (lam_um - g->z[0]) / g->step + 0.5;
-        int guess = k < 0 ? 0 : k > g->nw ? g->nw : (int)k;
-        lo = guess > 1 ? guess - 1 : 0;
-        hi = guess + 1 < g->nw ? guess + 1 : g->nw;
+        const double near = (lam_um - g->z[0]) / g->step + 0.5;
+        int k = near < 0 ? 0 : near > g->nw ? g->nw : (int)near;
+        while (k > 0 && g->z[k - 1] + g->dz[k - 1] / 2 > lam_um) {
+            k--;
+        }
+        while (k < g->nw && !(g->z[k] + g->dz[k] / 2 > lam_um)) {
+            k++;
+        }
+        return k;
     }
+    int lo = 0, hi = g->nw; /* the answer is in lo..hi */
     while (lo < hi) {
         int mid = (lo + hi) / 2;
         if (g->z[mid] + g->dz[mid] / 2 > lam_um) {

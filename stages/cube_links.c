@@ -165,15 +165,17 @@ struct field { /* of one plane */
     double spread;    /* no link of a pixel is farther than this from its first */
 };
 
-static double distance(const struct field *f, double x, double y, size_t spaxel)
+/* The square of the distance. */
+static double distance2(const struct field *f, double x, double y, uint32_t spaxel)
 {
-    return hypot((double)(spaxel % (size_t)f->nx) - x,
-                 (double)(spaxel / (size_t)f->nx) - y);
+    const double dx = spaxel % (uint32_t)f->nx - x, dy = spaxel / (uint32_t)f->nx - y;
+    return dx * dx + dy * dy;
 }
 
 static void fill(struct field *f)
 {
     const struct cube_linked_plane *p = f->plane;
+    double spread2 = 0;
     size_t at = 0;
     for (size_t q = 0; q < p->n_pixels; q++) {
         const size_t first = p->links[at].spaxel;
@@ -182,11 +184,13 @@ static void fill(struct field *f)
         for (; at < p->pixels[q].end; at++) {
             const struct cube_link *l = &p->links[at];
             const double w = (double)l->weight;
-            f->spread = fmax(f->spread, distance(f, x, y, l->spaxel));
+            const double far = distance2(f, x, y, l->spaxel);
+            spread2 = far > spread2 ? far : spread2;
             f->sum[l->spaxel] += w;
             f->variance[l->spaxel] += w * w * p->pixels[q].variance;
         }
     }
+    f->spread = sqrt(spread2);
     for (size_t i = 0; i < (size_t)f->nx * (size_t)f->ny; i++) {
         if (f->sum[i] > 0) {
             f->variance[i] /= f->sum[i] * f->sum[i];
@@ -222,7 +226,7 @@ static void add_aperture(struct field *f, const struct aperture *a, struct circl
     size_t at = 0;
     for (size_t q = 0; q < p->n_pixels; q++) {
         double share = 0;
-        if (distance(f, c.x, c.y, p->links[at].spaxel) > far) {
+        if (distance2(f, c.x, c.y, p->links[at].spaxel) > far * far) {
             at = p->pixels[q].end;
             continue;
         }

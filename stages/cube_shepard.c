@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "common/base/mem.h"
+#include "common/math/decay.h"
 
 #define FEW_FILES 4 /* cubepar's rois is for this many dithers */
 #define GROWTH 1.5
@@ -17,64 +18,147 @@ static int reach_of(double u, double r, int n, int *ret_first)
     return high < low ? 0 : (int)(high - low) + 1;
 }
 
-/* weight at distance^2 d2 */
-static double inverse(const struct ref_cubepar_shepard *p, double d2)
-{
-    const double w = p->power == 2 ? d2 : pow(d2, p->power / 2);
-    return 1 / (w < p->softrad ? p->softrad : w);
-}
+/* Of one axis: the spaxels within reach, the squares of their distances and, of emsm,
+ * the weights that fall with these. */
+struct axis {
+    int first, n;
+    double square[2 * CUBE_SHEPARD_MOST + 4], weight[2 * CUBE_SHEPARD_MOST + 4];
+};
 
-/* Distance^2 of n spaxels from u along one axis, and (decay > 0) the weight that falls
- * with it. */
-static void falls(double u, int first, int n, double decay, double *d2, double *w)
+/* rate: of the fall; 0: no weights. */
+static void axis_set(double u, double r, int n, double rate, struct axis *ret)
 {
-    for (int i = 0; i < n; i++) {
-        const double d = first + i + 0.5 - u;
-        d2[i] = d * d;
-        w[i] = decay > 0 ? exp(-d2[i] / decay) : 0;
+    ret->n = reach_of(u, r, n, &ret->first);
+    if (rate > 0) {
+        decay_squares((size_t)ret->n, ret->first + 0.5 - u, rate, ret->square,
+                      ret->weight);
+        return;
+    }
+    for (int i = 0; i < ret->n; i++) {
+        const double d = ret->first + 0.5 - u + i;
+        ret->square[i] = d * d;
+        ret->weight[i] = 0;
     }
 }
+
+/* The planes of a tile within reach, which follow each other; their distances^2, of emsm
+ * times the rate. */
+struct planes {
+    int first, n;
+    double square[CUBE_TILE_PLANES], weight[CUBE_TILE_PLANES];
+};
+
+static void planes_set(const struct cube_tile *t, double lam, double roiw, double rate,
+                       struct planes *ret)
+{
+    const struct cube_grid *g = t->grid;
+    int k = cube_grid_plane(g, lam - roiw - g->dz_max);
+    k = k < t->k0 ? t->k0 : k;
+    while (k < t->k1 && lam - g->z[k] > roiw) {
+        k++;
+    }
+    ret->first = k;
+    for (ret->n = 0; k < t->k1 && g->z[k] - lam <= roiw; k++) {
+        const double dz = (lam - g->z[k]) / g->dz[k];
+        ret->square[ret->n++] = rate > 0 ? rate * dz * dz : dz * dz;
+    }
+}
+
+/* msm: the weights of spaxels with these distances^2 on the sky. */
+static inline __attribute__((always_inline)) void
+inverse(const struct ref_cubepar_shepard *p, const double *square, double dz2,
+        struct cube_spread *s)
+{
+    typedef double quad __attribute__((vector_size(32), aligned(8), may_alias));
+    typedef int64_t words __attribute__((vector_size(32)));
+    const quad soft = {p->softrad, p->softrad, p->softrad, p->softrad};
+    for (size_t i = 0; i < s->n && p->power == 2; i += 4) {
+        const quad d2 = *(const quad *)(square + i) + dz2;
+        const words near = d2 < soft;
+        *(quad *)(s->share + i) =
+            1 / (quad)(((words)soft & near) | ((words)d2 & ~near));
+    }
+    for (size_t i = 0; i < s->n && p->power != 2; i++) {
+        const double w = pow(square[i] + dz2, p->power / 2);
+        s->share[i] = 1 / (w < p->softrad ? p->softrad : w);
+    }
+}
+
+/* Spaxels into all planes within reach; of msm their distances^2 are given. */
+static inline __attribute__((always_inline)) void
+add_spaxels(const struct cube_tile *t, const struct ref_cubepar_shepard *p,
+            const struct planes *z, const double *square, struct cube_spread *s,
+            const struct cube_pixel *pixel)
+{
+    for (int k = 0; k < z->n; k++) {
+        if (square) {
+            inverse(p, square, z->square[k], s);
+        }
+        cube_tile_add(t, z->first + k, s, square ? 1 : z->weight[k], pixel);
+    }
+    s->n = 0;
+}
+
+static inline __attribute__((always_inline)) void
+add_pixel(const struct cube_tile *t, const struct cube_shepard *s, double lam, double u,
+          double v, const struct cube_pixel *pixel)
+{
+    const struct cube_grid *g = t->grid;
+    struct axis x, y;
+    struct planes z;
+    struct cube_spread spread;
+    double square[CUBE_SPREAD], *wanted = s->exponential ? NULL : square;
+    int nearest = s->n > 1 ? cube_grid_plane(g, lam) : 0;
+    nearest = nearest < (int)s->n ? nearest : (int)s->n - 1;
+    const struct ref_cubepar_shepard *p = &s->at[nearest];
+    const double r = p->rois_arcsec / g->scale;
+    const double rate = s->exponential ? g->scale / p->scalerad : 0;
+    planes_set(t, lam, p->roiw_um, rate, &z);
+    if (!z.n) {
+        return;
+    }
+    spread.n = 0;
+    axis_set(u, r, g->nx, rate, &x);
+    axis_set(v, r, g->ny, rate, &y);
+    if (rate > 0) {
+        decay((size_t)z.n, z.square, z.weight);
+    }
+    for (int j = 0; j < y.n; j++) {
+        const uint32_t row = (uint32_t)((y.first + j) * g->nx + x.first);
+        const double left = r * r - y.square[j];
+        if (spread.n + (size_t)x.n > CUBE_SPREAD) {
+            add_spaxels(t, p, &z, wanted, &spread, pixel);
+        }
+        for (int i = 0; i < x.n; i++) { /* no branches: they could not be foretold */
+            spread.spaxel[spread.n] = row + (uint32_t)i;
+            spread.share[spread.n] = x.weight[i] * y.weight[j];
+            square[spread.n] = x.square[i] + y.square[j];
+            spread.n += x.square[i] <= left;
+        }
+    }
+    add_spaxels(t, p, &z, wanted, &spread, pixel);
+}
+
+#if defined(__x86_64__)
+/* The same arithmetic, so the same bits. */
+__attribute__((target("avx2"))) static void
+add_pixel_avx2(const struct cube_tile *t, const struct cube_shepard *s, double lam,
+               double u, double v, const struct cube_pixel *pixel)
+{
+    add_pixel(t, s, lam, u, v, pixel);
+}
+#endif
 
 void cube_shepard_pixel(const struct cube_tile *t, const struct cube_shepard *s,
                         double lam, double u, double v, const struct cube_pixel *pixel)
 {
-    const struct cube_grid *g = t->grid;
-    double dx2[2 * CUBE_SHEPARD_MOST + 1], wx[2 * CUBE_SHEPARD_MOST + 1];
-    double dy2[2 * CUBE_SHEPARD_MOST + 1], wy[2 * CUBE_SHEPARD_MOST + 1];
-    int nearest = s->n > 1 ? cube_grid_plane(g, lam) : 0;
-    nearest = nearest < (int)s->n ? nearest : (int)s->n - 1;
-    const struct ref_cubepar_shepard *p = &s->at[nearest];
-    const double r = p->rois_arcsec / g->scale, decay = p->scalerad / g->scale;
-    int i0, j0;
-    const int ni = reach_of(u, r, g->nx, &i0), nj = reach_of(v, r, g->ny, &j0);
-    int k = cube_grid_plane(g, lam - p->roiw_um - g->dz_max);
-    k = k < t->k0 ? t->k0 : k;
-    if (k >= t->k1 || g->z[k] - lam > p->roiw_um) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        add_pixel_avx2(t, s, lam, u, v, pixel);
         return;
     }
-    falls(u, i0, ni, s->exponential ? decay : 0, dx2, wx);
-    falls(v, j0, nj, s->exponential ? decay : 0, dy2, wy);
-    for (; k < t->k1 && g->z[k] - lam <= p->roiw_um; k++) {
-        if (lam - g->z[k] > p->roiw_um) {
-            continue;
-        }
-        const double dz = (lam - g->z[k]) / g->dz[k], dz2 = dz * dz;
-        const double wz = s->exponential ? exp(-dz2 / decay) : 0;
-        for (int j = 0; j < nj; j++) {
-            const double left = r * r - dy2[j], wyz = wy[j] * wz, dyz2 = dy2[j] + dz2;
-            const size_t row =
-                ((size_t)(k - t->k0) * (size_t)g->ny + (size_t)(j0 + j)) *
-                    (size_t)g->nx +
-                (size_t)i0;
-            for (int i = 0; i < ni; i++) {
-                if (dx2[i] <= left) {
-                    const double w =
-                        s->exponential ? wx[i] * wyz : inverse(p, dx2[i] + dyz2);
-                    cube_tile_add(t, row + (size_t)i, w, pixel);
-                }
-            }
-        }
-    }
+#endif
+    add_pixel(t, s, lam, u, v, pixel);
 }
 
 /* ---- setting up -------------------------------------------------------------------- */

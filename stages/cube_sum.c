@@ -9,7 +9,6 @@
 #include "stages/cube_shepard.h"
 
 #define TILE_BYTES ((size_t)4 << 20)
-#define TILE_PLANES 64
 
 struct scratch { /* of one thread */
     struct cube_voxel *voxels;
@@ -26,6 +25,24 @@ struct add_job {
     struct scratch *scratch;
     size_t *used; /* per tile */
 };
+
+void cube_tile_note(const struct cube_tile *t, int k, const struct cube_spread *s,
+                    double w, const struct cube_pixel *p)
+{
+    const size_t area = (size_t)t->grid->nx * (size_t)t->grid->ny;
+    const bool linked = t->linked >> (k - t->k0) & 1;
+    for (size_t i = 0; i < s->n; i++) {
+        const double weight = s->share[i] * w;
+        if (t->shared) {
+            t->shared[(size_t)(k - t->k0) * area + s->spaxel[i]] +=
+                weight * weight * p->background;
+        }
+        if (linked) {
+            cube_links_add(t->links, k, s->spaxel[i], weight, p->at,
+                           p->error * p->error);
+        }
+    }
+}
 
 /* The pixels of one block into the tile. Returns those whose centre falls into it. */
 static size_t add_block(const struct cube_tile *t, const struct cube_shepard *shepard,
@@ -110,8 +127,9 @@ static int add_tile(size_t i, int thread, void *arg, struct err *err)
                           .shared = s->shared,
                           .extents = job->sums->flag ? s->extents : NULL};
     t.k1 = t.k0 + job->planes < g->nw ? t.k0 + job->planes : g->nw;
-    if (job->sums->links && cube_links_within(job->sums->links, t.k0, t.k1)) {
-        t.links = job->sums->links;
+    t.links = job->sums->links;
+    for (int k = t.k0; t.links && k < t.k1; k++) {
+        t.linked |= (uint64_t)cube_links_within(t.links, k, k + 1) << (k - t.k0);
     }
     (void)err;
     size_t area = (size_t)g->nx * (size_t)g->ny;
@@ -153,7 +171,7 @@ int cube_add_exposure(struct cube_sums *sums, const struct exposure *e,
     size_t fit = TILE_BYTES / (area * sizeof(struct cube_voxel));
     struct add_job job = {.sums = sums, .e = e, .trace = trace, .partners = partners};
     const bool shares = partners && e->var_background && sums->cube->var_background;
-    job.planes = fit < 1 ? 1 : fit > TILE_PLANES ? TILE_PLANES : (int)fit;
+    job.planes = fit < 1 ? 1 : fit > CUBE_TILE_PLANES ? CUBE_TILE_PLANES : (int)fit;
     size_t tiles = ((size_t)g->nw + (size_t)job.planes - 1) / (size_t)job.planes;
     size_t threads = par ? (size_t)par_threads(par) : 1;
     int code = 0;
