@@ -2,16 +2,13 @@
 
 #include <math.h>
 
-static const struct rgb faint = {0.42, 0.44, 0.48}, band = {0.35, 0.60, 0.82};
-static const struct rgb empty = {0.90, 0.90, 0.91};
-
 static void veil(cairo_t *cr, const struct panel *p, double x0, double x1)
 {
-    plot_colour(cr, empty, 0.8);
+    plot_colour(cr, plot_empty, 0.8);
     cairo_rectangle(cr, x0, p->top, x1 - x0, p->height);
     cairo_fill(cr);
     if (x1 - x0 > 110.0) {
-        plot_colour(cr, faint, 1.0);
+        plot_colour(cr, plot_faint, 1.0);
         plot_text(cr, 0.5 * (x0 + x1), p->top + 0.5 * p->height + 5.0, 14.0, false,
                   TEXT_CENTER, false, "no data");
     }
@@ -61,7 +58,7 @@ static void draw_run(cairo_t *cr, const struct panel *p, const struct curve *q,
             cairo_line_to(cr, panel_x(p, q->x[i]), panel_y(p, held(q->y[i] - e, p)));
         }
         cairo_close_path(cr);
-        plot_colour(cr, band, 0.45);
+        plot_colour(cr, plot_band, 0.45);
         cairo_fill(cr);
     }
     cairo_new_path(cr);

@@ -13,9 +13,7 @@
 #include "jobs/quicklook_plot.h"
 #include "jobs/quicklook_range.h"
 
-static const struct rgb ink = {0.13, 0.13, 0.15}, faint = {0.42, 0.44, 0.48};
 static const struct rgb is_colour = {0.06, 0.29, 0.49}, was_colour = {0.95, 0.60, 0.25};
-static const struct rgb paper = {1.0, 1.0, 1.0}, sigma_band = {0.35, 0.60, 0.82};
 
 /* No wavelength of an instrument and no value that an axis can hold lies beyond these. */
 #define MOST_UM 1e6
@@ -126,7 +124,7 @@ static int draw_fluxes(cairo_t *cr, struct sheet *t, struct err *err)
     curve_draw(cr, &p, &is, is_colour, 1.15);
     plot_frame(cr, &p, 14, 6, false);
     snprintf(text, sizeof text, "Flux density (%s)", unit);
-    plot_colour(cr, ink, 1.0);
+    plot_colour(cr, plot_ink, 1.0);
     plot_text(cr, p.left - 72.0, p.top + 0.5 * p.height, 16.0, false, TEXT_CENTER, true,
               text);
     return 0;
@@ -148,11 +146,11 @@ static void mark_outside(cairo_t *cr, const struct panel *p, double um, bool abo
 /* The old error about no change, and no change itself. */
 static void draw_sigma(cairo_t *cr, const struct panel *p)
 {
-    plot_colour(cr, sigma_band, 0.25);
+    plot_colour(cr, plot_band, 0.25);
     cairo_rectangle(cr, p->left, panel_y(p, 1.0), p->width,
                     panel_y(p, -1.0) - panel_y(p, 1.0));
     cairo_fill(cr);
-    plot_colour(cr, ink, 0.55);
+    plot_colour(cr, plot_ink, 0.55);
     cairo_set_line_width(cr, 1.0);
     cairo_move_to(cr, p->left, floor(panel_y(p, 0.0)) + 0.5);
     cairo_rel_line_to(cr, p->width, 0.0);
@@ -176,7 +174,7 @@ static int draw_change(cairo_t *cr, const struct sheet *t, size_t compared,
     }
     curve_veil(cr, &p, &q);
     if (!compared) {
-        plot_colour(cr, faint, 1.0);
+        plot_colour(cr, plot_faint, 1.0);
         plot_text(
             cr, p.left + 0.5 * p.width, p.top + 0.5 * p.height + 30.0, 14.0, false,
             TEXT_CENTER, false,
@@ -191,7 +189,7 @@ static int draw_change(cairo_t *cr, const struct sheet *t, size_t compared,
         }
     }
     plot_frame(cr, &p, 14, 5, true);
-    plot_colour(cr, ink, 1.0);
+    plot_colour(cr, plot_ink, 1.0);
     plot_text(cr, p.left - 72.0, p.top + 0.5 * p.height, 16.0, false, TEXT_CENTER, true,
               "Change / error (σ)");
     plot_text(cr, p.left + 0.5 * p.width, p.top + p.height + 46.0, 16.0, false,
@@ -216,7 +214,7 @@ static void draw_version(cairo_t *cr, double y, struct rgb colour, double thick,
     cairo_move_to(cr, left, y - 5.0);
     cairo_rel_line_to(cr, 34.0, 0.0);
     cairo_stroke(cr);
-    plot_colour(cr, ink, 1.0);
+    plot_colour(cr, plot_ink, 1.0);
     plot_text_fit(cr, left + 46.0, y, 15.0, width - 46.0, false, text);
 }
 
@@ -228,21 +226,21 @@ static void draw_words(cairo_t *cr, const struct quicklook_difference *d)
     header_get_string(&s->primary, "TARGNAME", &target);
     header_get_string(&s->primary, "GRATING", &grating);
     header_get_string(&s->primary, "FILTER", &filter);
-    plot_colour(cr, ink, 1.0);
+    plot_colour(cr, plot_ink, 1.0);
     const double wide = plot_text_fit(cr, 40.0, 58.0, 30.0, 800.0, true, target);
     snprintf(text, sizeof text, "NIRSpec IFU  %.20s/%.20s   change of the spectrum%s",
              grating, filter, s->next ? " (source 1)" : "");
     plot_text_fit(cr, 40.0 + wide + 26.0, 58.0, 20.0, 1494.0 - wide, false, text);
-    plot_colour(cr, faint, 1.0);
+    plot_colour(cr, plot_faint, 1.0);
     snprintf(text, sizeof text, "%.400s_x1d.fits", d->file);
     plot_text_fit(cr, 40.0, 88.0, 15.0, 1520.0, false, text);
-    plot_colour(cr, ink, 0.15);
+    plot_colour(cr, plot_ink, 0.15);
     cairo_rectangle(cr, 40.0, 104.0, QUICKLOOK_WIDTH - 80.0, 1.0);
     cairo_fill(cr);
     draw_version(cr, 138.0, was_colour, 3.4, "before", &d->was);
     draw_version(cr, 164.0, is_colour, 1.6, "now", &d->is);
     job_difference_text(&d->numbers, text, sizeof text);
-    plot_colour(cr, faint, 1.0);
+    plot_colour(cr, plot_faint, 1.0);
     plot_text_fit(cr, 40.0, QUICKLOOK_HEIGHT - 22.0, 13.0, 1300.0, false, text);
     plot_text(cr, QUICKLOOK_WIDTH - 40.0, QUICKLOOK_HEIGHT - 22.0, 13.0, false,
               TEXT_RIGHT, false, "ifud " IFUD_VERSION);
@@ -265,7 +263,7 @@ static int draw(cairo_t *cr, const struct quicklook_difference *d, struct err *e
     const size_t compared = job_difference_rows(was, is, t.change.y, t.change.error);
     fill_change(is, &t.change);
     choose_wavelengths(&t);
-    plot_colour(cr, paper, 1.0);
+    plot_colour(cr, plot_paper, 1.0);
     cairo_paint(cr);
     draw_words(cr, d);
     int code = draw_fluxes(cr, &t, err);

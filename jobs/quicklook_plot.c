@@ -7,7 +7,17 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct rgb ink = {0.13, 0.13, 0.15};
+const struct rgb plot_ink = {0.13, 0.13, 0.15}, plot_faint = {0.42, 0.44, 0.48};
+const struct rgb plot_empty = {0.90, 0.90, 0.91}, plot_paper = {1.0, 1.0, 1.0};
+const struct rgb plot_band = {0.35, 0.60, 0.82};
+
+struct rgb plot_colour_of(int i)
+{
+    static const struct rgb colours[] = {{0.06, 0.29, 0.49}, {0.80, 0.36, 0.00},
+                                         {0.00, 0.50, 0.30}, {0.70, 0.20, 0.50},
+                                         {0.45, 0.40, 0.00}, {0.30, 0.30, 0.75}};
+    return colours[(size_t)i % (sizeof colours / sizeof *colours)];
+}
 
 double panel_x(const struct panel *p, double x)
 {
@@ -123,7 +133,7 @@ void plot_grid(cairo_t *cr, const struct panel *p, int most_x, int most_y)
     double step = plot_step(p->x1 - p->x0, most_x);
     cairo_save(cr);
     cairo_set_line_width(cr, 1.0);
-    plot_colour(cr, ink, 0.09);
+    plot_colour(cr, plot_ink, 0.09);
     for (double v = first_tick(p->x0, p->x1, step); v <= last_edge(p->x0, p->x1, step);
          v += step) {
         double x = floor(panel_x(p, v)) + 0.5;
@@ -179,7 +189,7 @@ void plot_frame(cairo_t *cr, const struct panel *p, int most_x, int most_y,
     double sx = plot_step(p->x1 - p->x0, most_x), sy = plot_step(p->y1 - p->y0, most_y);
     char text[80];
     cairo_save(cr);
-    plot_colour(cr, ink, 1.0);
+    plot_colour(cr, plot_ink, 1.0);
     cairo_set_line_width(cr, 1.0);
     ticks_x(cr, p, sx, 8.0);
     ticks_x(cr, p, minor_step(sx), 4.0);

@@ -26,6 +26,12 @@ struct rgb {
     double r, g, b;
 };
 
+/* What all pictures share: text and axes; side remarks; no data; ground; error bands. */
+extern const struct rgb plot_ink, plot_faint, plot_empty, plot_paper, plot_band;
+
+/* Of several curves, as they come. */
+struct rgb plot_colour_of(int i);
+
 void plot_colour(cairo_t *cr, struct rgb c, double alpha);
 
 /* One line of text, its baseline at y; turned: reads upwards. Returns its width. */
