@@ -104,17 +104,23 @@ static int link_version(const struct queue_job *old, const struct queue_product 
     return code;
 }
 
+/* The version that a job replaces, and what it published; id 0 if there is none. */
+static int older_products(struct queue *q, const struct queue_job *job,
+                          struct queue_job *ret, struct queue_product **ret_products,
+                          size_t *ret_n, struct err *err)
+{
+    int code = queue_older_version(q, job, ret, err);
+    return code || !ret->id ? code
+                            : queue_products(q, ret->id, ret_products, ret_n, err);
+}
+
 int kept_link(struct queue *q, const struct queue_job *job, struct err *err)
 {
     struct queue_job old;
     struct queue_product *p;
     size_t n;
-    int code = queue_older_version(q, job, &old, err);
+    int code = older_products(q, job, &old, &p, &n, err);
     if (code || !old.id) {
-        return code;
-    }
-    code = queue_products(q, old.id, &p, &n, err);
-    if (code) {
         return code;
     }
     code = link_version(&old, p, n, err);
@@ -127,12 +133,8 @@ int kept_record(struct queue *q, const struct queue_job *job, struct err *err)
     struct queue_job old;
     struct queue_product *p, *now = NULL;
     size_t n, n_now = 0;
-    int code = queue_older_version(q, job, &old, err);
+    int code = older_products(q, job, &old, &p, &n, err);
     if (code || !old.id) {
-        return code;
-    }
-    code = queue_products(q, old.id, &p, &n, err);
-    if (code) {
         return code;
     }
     code = queue_products(q, job->id, &now, &n_now, err);
