@@ -89,7 +89,7 @@ static int between_planes(const struct ref_flat *r, const struct flat_run *run,
                           struct slow *s, struct err *err)
 {
     size_t plane[FLAT_RUN], x = run->x - r->x0, y = run->y - r->y0;
-    double weight[FLAT_RUN], flat[FLAT_RUN];
+    double weight[FLAT_RUN], flat[FLAT_RUN] = {0};
     float single[FLAT_RUN];
     int code = 0;
 
