@@ -14,6 +14,7 @@
 #include "jobs/job_context.h"
 #include "jobs/job_difference.h"
 #include "jobs/quicklook.h"
+#include "jobs/quicklook_combined.h"
 #include "jobs/quicklook_difference.h"
 
 int job_set_status(const struct job_context *c, struct header *primary, struct err *err)
@@ -99,7 +100,7 @@ static int write_manifest(struct job_context *c, struct err *err)
     return code;
 }
 
-enum kind { EXPOSURE, CUBE, SPECTRUM, PLANES, PICTURE, DIFFERENCE };
+enum kind { EXPOSURE, CUBE, SPECTRUM, PLANES, PICTURE, DIFFERENCE, COMBINED };
 
 /* Write one file beside its place, to the disk. */
 static int write_named(struct job_context *c, enum kind kind, const void *what,
@@ -124,6 +125,8 @@ static int write_named(struct job_context *c, enum kind kind, const void *what,
         code = plane_set_write(what, path, name, &c->provenance, err);
     } else if (!code && kind == DIFFERENCE) {
         code = quicklook_difference_write(what, path, err);
+    } else if (!code && kind == COMBINED) {
+        code = quicklook_combined_write(what, path, err);
     } else if (!code) {
         code = quicklook_write(c->data.cube, c->data.spectrum, path, err);
     }
@@ -311,6 +314,12 @@ int job_write_spectrum(struct job_context *c, const char *suffix, struct err *er
     code = code ? code : write_product(c, SPECTRUM, c->data.spectrum, suffix, err);
     if (!code && c->data.cube) { /* the picture shows both, under the cube's name */
         code = write_product(c, PICTURE, NULL, "quicklook", err);
+    } else if (!code && is_combine(c)) {
+        char *file = mem_printf(err, "%s_%s.fits", c->base, suffix);
+        const struct quicklook_combined q = {c->data.spectrum, c->data.spectra,
+                                             c->data.n_spectra, file};
+        code = file ? write_product(c, COMBINED, &q, "quicklook", err) : ERR_NOMEM;
+        free(file);
     }
     return code;
 }

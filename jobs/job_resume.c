@@ -157,9 +157,9 @@ static bool may_resume(const struct job_context *c, struct job_resume_file *file
             *ret_path = files[i].file->path;
         }
     }
-    if (!*ret_path ||
-        (whole_run && !strcmp(plan->recipe->steps[at].stage->suffix, "x1d") &&
-         !has(files, n, "quicklook"))) {
+    if (!*ret_path || (whole_run && !has(files, n, "quicklook") &&
+                       (!strcmp(plan->recipe->steps[at].stage->suffix, "x1d") ||
+                        !strcmp(plan->recipe->steps[at].stage->suffix, "c1d")))) {
         return false;
     }
     if (!whole_run && !strcmp(plan->recipe->steps[at].stage->suffix, "s3d") &&

@@ -202,12 +202,14 @@ static int draw_change(cairo_t *cr, const struct sheet *t, size_t compared,
 static void draw_version(cairo_t *cr, double y, struct rgb colour, double thick,
                          const char *when, const struct quicklook_version *v)
 {
-    char text[700], exposures[60] = "";
-    if (v->inputs) {
-        snprintf(exposures, sizeof exposures, ", %zu exposure%s", v->inputs,
+    char text[700], inputs[60] = "";
+    if (v->inputs && v->spectrum->weight) { /* combined */
+        snprintf(inputs, sizeof inputs, ", %zu spectra", v->inputs);
+    } else if (v->inputs) {
+        snprintf(inputs, sizeof inputs, ", %zu exposure%s", v->inputs,
                  v->inputs == 1 ? "" : "s");
     }
-    snprintf(text, sizeof text, "%s: %.400s%s%s%.40s%s", when, v->name, exposures,
+    snprintf(text, sizeof text, "%s: %.400s%s%s%.40s%s", when, v->name, inputs,
              *v->date ? ", made " : "", v->date, *v->date ? " UTC" : "");
     plot_colour(cr, colour, 1.0);
     cairo_set_line_width(cr, thick);
@@ -232,7 +234,7 @@ static void draw_words(cairo_t *cr, const struct quicklook_difference *d)
              grating, filter, s->next ? " (source 1)" : "");
     plot_text_fit(cr, 40.0 + wide + 26.0, 58.0, 20.0, 1494.0 - wide, false, text);
     plot_colour(cr, plot_faint, 1.0);
-    snprintf(text, sizeof text, "%.400s_x1d.fits", d->file);
+    snprintf(text, sizeof text, "%.400s_%s.fits", d->file, s->weight ? "c1d" : "x1d");
     plot_text_fit(cr, 40.0, 88.0, 15.0, 1520.0, false, text);
     plot_colour(cr, plot_ink, 0.15);
     cairo_rectangle(cr, 40.0, 104.0, QUICKLOOK_WIDTH - 80.0, 1.0);
