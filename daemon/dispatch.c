@@ -193,21 +193,22 @@ void dispatch_retry_unsaved(struct service *s)
 /* ---- the start of an attempt ---- */
 
 /* Address space of a job's process: what it was admitted with twice over, and what
- * libraries, stacks and arenas reserve without touching. */
+ * libraries, stacks and arenas reserve without touching; and the file of a large cube. */
 static int64_t memory_limit(const struct service *s)
 {
     const int64_t mb = 1 << 20, machine = s->gate.machine, need = gate_need(&s->gate);
     const int64_t fixed = params_int(s->config->values, "job_memory_mb") * mb;
     const int64_t reserved = (1024 + 128 * (int64_t)s->place.threads) * mb;
+    const int64_t mapped = s->gate.next_memory.mapped;
     if (fixed) {
-        return fixed;
+        return fixed + mapped;
     }
     if (need == 0) {
         return machine / 2; /* it will fail, or is not what it seems */
     }
-    return machine && (need > machine || 2 * need + reserved > machine)
-               ? machine
-               : 2 * need + reserved;
+    return mapped + (machine && (need > machine || 2 * need + reserved > machine)
+                         ? machine
+                         : 2 * need + reserved);
 }
 
 bool dispatch_isolates(const struct service *s, const struct queue_job *row)

@@ -218,6 +218,7 @@ int job_estimate(const struct job *job, const struct job_extent *extents,
     if (code) {
         return code;
     }
+    ret->mapped = 0;
     const int cube = running_step(&plan, "cube_build");
     if (cube >= 0) {
         cube_request_read(recipe_params(plan.settings, cube), &rq);
@@ -258,9 +259,10 @@ int job_estimate(const struct job *job, const struct job_extent *extents,
     if (cube >= 0) {
         const double ceiling =
             1e9 * params_real(recipe_params(plan.settings, cube), "max_memory");
-        most = fmax(most, x.pixels * (open + TRACE) +
-                              fmin(voxels(&rq, &x) * voxel, ceiling) +
+        const double all = voxels(&rq, &x) * voxel;
+        most = fmax(most, x.pixels * (open + TRACE) + fmin(all, ceiling) +
                               links(&rq, job->n_inputs));
+        ret->mapped = all > ceiling ? (int64_t)all : 0;
     }
     most += (job->threads > 1 ? job->threads : 1) * TILE;
     most += is_spec2 ? 0 : (double)job->n_inputs * KEPT_WCS;

@@ -27,6 +27,8 @@
  * over 274 MB, with spaxels of 0.05 arcsec 868 over 585; spec3 of 1, 4, 8, 16 exposures
  * 311, 334, 359, 363 over 179, 276, 294, 296. Over all modes: 1.1 to 1.9.
  *
+ * A cube beyond cube_build.max_memory lies in a file, and takes no more than that.
+ *
  * What stays outside: flats and other references lie on disk (ref_planes.h) or in the
  * cache, which has a ceiling of its own; a flat that is compressed is loaded whole, and
  * only measured peaks show that. Of a window that leaves out slices the field is still
@@ -35,6 +37,7 @@
 
 struct job_memory {  /* bytes */
     int64_t job;     /* what the job allocates, in whichever process */
+    int64_t mapped;  /* the file in which a larger cube lies: address space alone */
     int64_t process; /* a process of its own beside that: code, libraries, references */
 };
 

@@ -108,9 +108,12 @@ static bool has(const struct job_resume_file *files, size_t n, const char *suffi
     return false;
 }
 
-/* Does the file hold all of the cube that later steps need? */
-static bool cube_is_whole(const char *path)
+/* Does the file hold all of the cube that later steps need, and may memory hold it? */
+static bool cube_is_whole(const struct job_plan *plan, int step, const char *path)
 {
+    const double most =
+        1e9 * params_real(recipe_params(plan->settings, step), "max_memory");
+    const double voxel_bytes = 16; /* SCI, ERR, DQ, WMAP */
     struct fits_in *in = NULL;
     struct header primary = {0}, science = {0};
     struct err none = {0};
@@ -120,7 +123,8 @@ static bool cube_is_whole(const char *path)
                  !fits_in_need(in, "SCI", &sci, &none) &&
                  !fits_in_header(in, 0, &primary, &none) &&
                  !fits_in_header(in, sci, &science, &none) &&
-                 fits_in_find(in, "VAR_BKG", 0) < 0;
+                 fits_in_find(in, "VAR_BKG", 0) < 0 &&
+                 voxel_bytes * (double)fits_in_hdu(in, sci)->pixels <= most;
     header_get_string(&science, "CTYPE3", &type);
     header_get_string(&science, "CTYPE1", &axis);
     header_get_string(&primary, "S_MSBSUB", &master);
@@ -163,7 +167,7 @@ static bool may_resume(const struct job_context *c, struct job_resume_file *file
         return false;
     }
     if (!whole_run && !strcmp(plan->recipe->steps[at].stage->suffix, "s3d") &&
-        !cube_is_whole(*ret_path)) {
+        !cube_is_whole(plan, at, *ret_path)) {
         return false;
     }
     for (size_t i = 0; i < n; i++) { /* last, for it takes longest */

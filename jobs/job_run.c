@@ -119,6 +119,7 @@ struct stage_env job_context_env(struct job_context *c, const char *name)
         .refs = c->refs,
         .cancel = c->cancel,
         .recipe = c->plan.recipe->name,
+        .scratch = c->job->output_folder,
         .override = on_override,
         .used_reference = on_reference,
         .keep = on_keep,

@@ -4,10 +4,12 @@
 #include <string.h>
 #include <strings.h>
 #include "common/base/mem.h"
+#include "common/data/cube_file.h"
 #include "common/data/ref_cubepar.h"
 #include "stages/cube_geometry.h"
 #include "stages/cube_internal.h"
 #include "stages/cube_links.h"
+#include "stages/cube_room.h"
 #include "stages/cube_shepard.h"
 #include "stages/cube_sum.h"
 #include "stages/cube_survey.h"
@@ -20,7 +22,9 @@
  *            several), with WCS and slice map, both detectors and any dither, opened one at a time
  * Outputs:   dataset->cube: SCI, ERR (MJy/sr), DQ, WMAP
  * Algorithm: a first pass over the headers finds the grid that holds all footprints; a
- *            second adds one exposure after another (cube_trace.h, cube_sum.h)
+ *            second adds one exposure after another (cube_trace.h, cube_sum.h). A cube
+ *            that is too large for memory lies in a file (cube_file.h) and is made so in
+ *            one range of planes after another; its values are the same.
  * Unlike the peer (3.0.0): where nspax_x or nspax_y crops the field, pixels that reach
  *            over the rim count in the first column and row too (there they are lost to
  *            a sign); a cube of other units than MJy/sr, or without any data, is an error
@@ -90,9 +94,13 @@ static const struct param table[] = {
     {"nspax_y", PARAM_INT, "none", 1, 20001, NULL, "",
      "spaxels along y, made odd; none: as many as are needed", true},
     {"max_memory", PARAM_REAL, "4", 0.001, 1000, NULL, "GB",
-     "Not in the peer: what the cube may take while it is made; a larger one is "
-     "refused "
-     "before work starts, with what would fit",
+     "Not in the peer: what the cube may take of the memory while it is made; of a "
+     "larger one as many planes as fit are made at a time, and they lie in a file",
+     false},
+    {"max_file", PARAM_REAL, "20", 0, 1000, NULL, "GB",
+     "Not in the peer: how large that file may be; a larger cube is refused before "
+     "work "
+     "starts, with what would fit (0: every one beyond max_memory)",
      false},
     {"skip_dqflagging", PARAM_BOOL, "false", 0, 0, NULL, "",
      "leave holes in the field of view unmarked in DQ; spec2 always does", false},
@@ -116,6 +124,9 @@ struct making {
     bool slicer;                   /* coord_system is internal_cal */
     struct cube_internal internal; /* of which these are the cells */
     struct cube_sums sums;
+    int planes;   /* that are made at a time */
+    size_t *used; /* of each exposure: pixels that count */
+    size_t filled;
 };
 
 static bool is_one_of(const struct params *params, const char *name, const char *value)
@@ -318,7 +329,8 @@ static int add_exposure(struct making *m, struct dataset *data, size_t i,
     } else {
         code = add_on_sky(m, e, i, &used, err);
     }
-    if (!code && used == 0) {
+    m->used[i] += used;
+    if (!code && m->used[i] == 0 && m->sums.k1 == m->grid.nw) {
         stage_warn(m->env, "%s has no valid pixel within the cube's wavelengths",
                    e->meta.filename);
     }
@@ -326,59 +338,62 @@ static int add_exposure(struct making *m, struct dataset *data, size_t i,
     return code;
 }
 
-/* An error that all pixels of a wavelength have in common adds to that of each voxel. */
-static int add_common(const struct dataset *data, const struct cube_grid *g,
+/* ---- its planes -------------------------------------------------------------------- */
+
+/* An error that all pixels of a wavelength have in common ... */
+static int set_common(const struct dataset *data, const struct cube_grid *g,
                       struct cube *c, struct err *err)
 {
-    const size_t area = (size_t)c->nx * (size_t)c->ny;
     if (!dataset_has_common_error(data)) {
         return 0;
     }
     c->common_error = mem_alloc((size_t)c->nw, sizeof *c->common_error, err);
-    if (!c->common_error) {
-        return ERR_NOMEM;
-    }
-    for (size_t k = 0; k < (size_t)c->nw; k++) {
+    for (size_t k = 0; k < (size_t)c->nw && c->common_error; k++) {
         c->common_error[k] = dataset_common_error(data, c->wavelength[k], g->dz[k]);
+    }
+    return c->common_error ? 0 : ERR_NOMEM;
+}
+
+/* ... adds to that of each voxel. */
+static void add_common(struct cube *c, int k0, int k1)
+{
+    const size_t area = (size_t)c->nx * (size_t)c->ny;
+    for (size_t k = (size_t)k0; k < (size_t)k1 && c->common_error; k++) {
         for (size_t i = k * area; i < (k + 1) * area; i++) {
             c->err[i] = (float)hypot((double)c->err[i], c->common_error[k]);
         }
     }
-    return 0;
 }
 
-/* Is the cube within its bounds? If not, what would be. */
-static int check_size(const struct making *m, struct err *err)
+/* Planes from k0 on, of all exposures. */
+static int make_planes(struct making *m, struct dataset *data, int k0, struct err *err)
 {
-    const struct cube_grid *g = &m->grid;
-    const double most = params_real(m->params, "max_memory");
-    const double need = (double)g->nx * g->ny * g->nw *
-                        cube_sums_voxel_bytes(cube_survey_shares(&m->survey)) / 1e9;
-    const double over = need / most, range = g->z[g->nw - 1] - g->z[0];
-    /* spaxels along an edge, without those at the rim, which do not grow */
-    const double edge = sqrt((double)g->nx * g->ny), fits = edge / sqrt(over);
-    const double coarser = fits > 5 ? (edge - 3) / (fits - 4) : edge;
-    char step[60] = "", spaxel[60] = "";
-    if (need <= most) {
-        return 0;
+    const struct stage_env *env = m->env;
+    struct cube_sums *s = &m->sums;
+    const size_t n = m->survey.n, area = (size_t)m->grid.nx * (size_t)m->grid.ny;
+    size_t filled = 0;
+    int code = 0;
+    s->k0 = k0;
+    s->k1 = k0 + m->planes < m->grid.nw ? k0 + m->planes : m->grid.nw;
+    memset(s->weight, 0, (size_t)(s->k1 - k0) * area * sizeof *s->weight);
+    for (size_t i = 0; i < n && !code; i++) {
+        code = add_exposure(m, data, i, err);
+        stage_progress(env, (k0 + (s->k1 - k0) * (double)(i + 1) / (double)(n + 1)) /
+                                m->grid.nw);
     }
-    if (!m->slicer) {
-        snprintf(spaxel, sizeof spaxel, "scalexy = %.3g arcsec, ",
-                 1.01 * g->scale * coarser);
+    code = code ? code : cube_finish(s, env->par, env->cancel, &filled, err);
+    if (!code) {
+        add_common(s->cube, k0, s->k1);
+        cube_rest(s->cube, k0, s->k1);
+        m->filled += filled;
     }
-    if (g->linear) {
-        snprintf(step, sizeof step, "scalew = %.3g um, ", 1.01 * g->step * over);
-    }
-    return err_set(err, ERR_PARAM,
-                   "cube_build: %d x %d spaxels and %d planes take %.3g GB, more than "
-                   "max_memory = %g GB; would fit: %s%s%.3g um between wavemin and "
-                   "wavemax%s",
-                   g->nx, g->ny, g->nw, need, most, spaxel, step, 0.99 * range / over,
-                   m->slicer ? "" : ", or fewer nspax_x and nspax_y");
+    return code;
 }
 
-/* An empty cube and what goes with it. */
-static int prepare(struct making *m, struct err *err)
+/* ---- from the first to the last ---------------------------------------------------- */
+
+/* The cube and what goes with it. */
+static int prepare(struct making *m, const struct dataset *data, struct err *err)
 {
     const struct cube_grid *g = &m->grid;
     struct cube_sums *sums = &m->sums;
@@ -389,43 +404,43 @@ static int prepare(struct making *m, struct err *err)
     }
     stage_note(m->env, "%d x %d %s, %d planes, %g to %g um, %zu %s", g->nx, g->ny, cell,
                g->nw, g->z[0], g->z[g->nw - 1], n, n == 1 ? "exposure" : "exposures");
-    const int code = check_size(m, err);
+    const struct cube_room room = {g, cube_survey_shares(&m->survey), m->slicer,
+                                   m->slicer ? NULL : m->env->scratch};
+    int code = cube_room_make(&room, m->params, &sums->cube, &m->planes, err);
     if (code) {
         return code;
+    }
+    if (m->planes < g->nw) {
+        stage_note(m->env, "the cube lies in a file, %d planes are made at a time",
+                   m->planes);
     }
     sums->grid = g;
     sums->flag = strcmp(m->env->recipe, "spec2") != 0 &&
                  !params_bool(m->params, "skip_dqflagging");
     sums->shepard = m->shepard.n ? &m->shepard : NULL;
-    sums->cube = cube_new(g->nx, g->ny, g->nw, err);
-    if (!sums->cube) {
-        return ERR_NOMEM;
-    }
-    sums->weight = mem_calloc((size_t)g->nx * (size_t)g->ny * (size_t)g->nw,
-                              sizeof *sums->weight, err);
-    sums->links = sums->weight && !m->slicer ? cube_links_new(g->nw, err) : NULL;
-    if (!sums->weight || (!sums->links && !m->slicer)) {
+    sums->weight = mem_alloc((size_t)g->nx * (size_t)g->ny * (size_t)m->planes,
+                             sizeof *sums->weight, err);
+    m->used = sums->weight ? mem_calloc(n, sizeof *m->used, err) : NULL;
+    sums->links = m->used && !m->slicer ? cube_links_new(g->nw, err) : NULL;
+    if (!m->used || (!sums->links && !m->slicer)) {
         return ERR_NOMEM;
     }
     describe(m, sums->cube);
-    return cube_survey_share(&m->survey, sums->cube, err);
+    code = set_common(data, g, sums->cube, err);
+    return code ? code : cube_survey_share(&m->survey, sums->cube, err);
 }
 
-/* From sums to values. */
+/* All planes are made. */
 static int finish(struct making *m, const struct dataset *data, struct err *err)
 {
-    const struct stage_env *env = m->env;
     const struct cube_grid *g = &m->grid;
     struct cube *c = m->sums.cube;
-    size_t filled = 0;
-    int code = cube_finish(&m->sums, env->par, env->cancel, &filled, err);
-    code = code ? code : add_common(data, g, c, err);
-    code = code ? code : dataset_describe(data, &c->primary, err);
+    int code = dataset_describe(data, &c->primary, err);
     if (!code && m->sums.links) {
-        code = cube_links_covariance(m->sums.links, g->nx, g->ny, g->scale, env->par,
-                                     env->cancel, &c->covariance, err);
+        code = cube_links_covariance(m->sums.links, g->nx, g->ny, g->scale, m->env->par,
+                                     m->env->cancel, &c->covariance, err);
     }
-    if (!code && filled == 0) {
+    if (!code && m->filled == 0) {
         code = err_set(err, ERR_NODATA,
                        "cube_build: no pixel of %zu exposures (first: %s) lies in the "
                        "cube of %d x %d spaxels, %g to %g um",
@@ -440,10 +455,9 @@ static int run(const struct stage_env *env, const struct params *params,
 {
     struct making m = {.env = env, .params = params};
     int code = set_grid(&m, data, err);
-    code = code ? code : prepare(&m, err);
-    for (size_t i = 0; i < m.survey.n && !code; i++) {
-        code = add_exposure(&m, data, i, err);
-        stage_progress(env, (double)(i + 1) / (double)(m.survey.n + 1));
+    code = code ? code : prepare(&m, data, err);
+    for (int k = 0; !code && k < m.grid.nw; k += m.planes) {
+        code = make_planes(&m, data, k, err);
     }
     code = code ? code : finish(&m, data, err);
     if (code) {
@@ -452,6 +466,7 @@ static int run(const struct stage_env *env, const struct params *params,
         cube_free(data->cube);
         data->cube = m.sums.cube;
     }
+    free(m.used);
     free(m.sums.weight);
     cube_links_free(m.sums.links);
     cube_shepard_done(&m.shepard);

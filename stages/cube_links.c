@@ -342,11 +342,12 @@ static int tabulate(const struct job *job, double scale, struct cube_covariance 
     return 0;
 }
 
-int cube_links_covariance(const struct cube_links *l, int nx, int ny, double scale,
+int cube_links_covariance(struct cube_links *l, int nx, int ny, double scale,
                           struct par *par, const atomic_bool *cancel,
                           struct cube_covariance **ret, struct err *err)
 {
     struct job job = {.links = l, .nx = nx, .ny = ny};
+    give_up(l); /* the same planes in whatever order they were filled */
     const int code = par_for(par, (size_t)l->n, one_plane, &job, cancel, err);
     return code ? code : tabulate(&job, scale, ret, err);
 }

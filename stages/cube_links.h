@@ -67,11 +67,11 @@ void cube_links_add(struct cube_links *l, int k, size_t spaxel, double weight,
                     size_t pixel, double variance);
 
 /*
- * The table of factors.
+ * The table of factors; planes may be given up before.
  * Given:     nx, ny   spaxels of a plane; scale: of a spaxel, arcsec
  * Returned:  *ret, NULL where no plane holds data
  */
-int cube_links_covariance(const struct cube_links *l, int nx, int ny, double scale,
+int cube_links_covariance(struct cube_links *l, int nx, int ny, double scale,
                           struct par *par, const atomic_bool *cancel,
                           struct cube_covariance **ret, struct err *err);
 

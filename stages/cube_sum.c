@@ -102,13 +102,14 @@ static void merge(const struct cube_sums *sums, const struct cube_tile *t,
     size_t area = (size_t)t->grid->nx * (size_t)t->grid->ny;
     size_t n = (size_t)(t->k1 - t->k0) * area, at = (size_t)t->k0 * area;
     struct cube *c = sums->cube;
+    float *weight = sums->weight + (size_t)(t->k0 - sums->k0) * area;
     for (size_t i = 0; i < n; i++) {
         const struct cube_voxel *v = &t->voxels[i];
         if (v->overlaps > 0) {
             c->sci[at + i] = (float)((double)c->sci[at + i] + v->flux);
             c->err[at + i] = (float)((double)c->err[at + i] + v->var);
             c->wmap[at + i] += (float)v->overlaps;
-            sums->weight[at + i] = (float)((double)sums->weight[at + i] + v->weight);
+            weight[i] = (float)((double)weight[i] + v->weight);
         }
         if (t->shared) {
             c->var_background[at + i] += (float)(partners * t->shared[i]);
@@ -122,11 +123,11 @@ static int add_tile(size_t i, int thread, void *arg, struct err *err)
     const struct cube_grid *g = job->sums->grid;
     const struct scratch *s = &job->scratch[thread];
     struct cube_tile t = {.grid = g,
-                          .k0 = (int)i * job->planes,
+                          .k0 = job->sums->k0 + (int)i * job->planes,
                           .voxels = s->voxels,
                           .shared = s->shared,
                           .extents = job->sums->flag ? s->extents : NULL};
-    t.k1 = t.k0 + job->planes < g->nw ? t.k0 + job->planes : g->nw;
+    t.k1 = t.k0 + job->planes < job->sums->k1 ? t.k0 + job->planes : job->sums->k1;
     t.links = job->sums->links;
     for (int k = t.k0; t.links && k < t.k1; k++) {
         t.linked |= (uint64_t)cube_links_within(t.links, k, k + 1) << (k - t.k0);
@@ -172,7 +173,8 @@ int cube_add_exposure(struct cube_sums *sums, const struct exposure *e,
     struct add_job job = {.sums = sums, .e = e, .trace = trace, .partners = partners};
     const bool shares = partners && e->var_background && sums->cube->var_background;
     job.planes = fit < 1 ? 1 : fit > CUBE_TILE_PLANES ? CUBE_TILE_PLANES : (int)fit;
-    size_t tiles = ((size_t)g->nw + (size_t)job.planes - 1) / (size_t)job.planes;
+    const size_t planes = (size_t)(sums->k1 - sums->k0);
+    size_t tiles = (planes + (size_t)job.planes - 1) / (size_t)job.planes;
     size_t threads = par ? (size_t)par_threads(par) : 1;
     int code = 0;
     job.scratch = mem_calloc(threads, sizeof *job.scratch, err);
@@ -225,13 +227,14 @@ struct finish_job {
     size_t *filled; /* per plane */
 };
 
-static int finish_plane(size_t k, int thread, void *arg, struct err *err)
+static int finish_plane(size_t piece, int thread, void *arg, struct err *err)
 {
     const struct finish_job *job = arg;
     struct cube *c = job->sums->cube;
+    const size_t k = (size_t)job->sums->k0 + piece;
     size_t area = (size_t)c->nx * (size_t)c->ny, filled = 0;
     float *sci = c->sci + k * area, *error = c->err + k * area;
-    const float *weight = job->sums->weight + k * area;
+    const float *weight = job->sums->weight + piece * area;
     uint32_t *dq = c->dq + k * area;
     (void)thread;
     (void)err;
@@ -251,14 +254,14 @@ static int finish_plane(size_t k, int thread, void *arg, struct err *err)
             *v = dq[i] ? NAN : (float)((double)*v / (w * w));
         }
     }
-    job->filled[k] = filled;
+    job->filled[piece] = filled;
     return 0;
 }
 
 int cube_finish(struct cube_sums *sums, struct par *par, const atomic_bool *cancel,
                 size_t *ret_filled, struct err *err)
 {
-    size_t n = (size_t)sums->cube->nw;
+    size_t n = (size_t)(sums->k1 - sums->k0);
     struct finish_job job = {.sums = sums};
     job.filled = mem_calloc(n, sizeof *job.filled, err);
     if (!job.filled) {

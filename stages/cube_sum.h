@@ -27,7 +27,8 @@ struct cube_shepard;
  * w^2 e^2, wmap overlaps; weight holds w. Owned by the caller. */
 struct cube_sums {
     struct cube *cube;
-    float *weight;                      /* nw * ny * nx */
+    int k0, k1;                         /* planes k0..k1-1 are summed */
+    float *weight;                      /* (k1 - k0) * ny * nx */
     const struct cube_grid *grid;       /* borrowed */
     const struct cube_shepard *shepard; /* borrowed; NULL: drizzle */
     struct cube_links *links;           /* borrowed; NULL: weights are not recorded */
@@ -38,7 +39,7 @@ struct cube_sums {
 double cube_sums_voxel_bytes(bool shared);
 
 /*
- * Add one exposure. Pixels that are NaN, DO_NOT_USE or NON_SCIENCE do not count.
+ * Add one exposure to planes k0..k1-1. Pixels that are NaN, DO_NOT_USE or NON_SCIENCE do not count.
  * partners: how many other exposures had the very same background taken off. Where a sum
  * goes over a background pixel in all of them its errors add up, so the variance that ERR
  * leaves out is partners times its own: that much w^2 * var_background goes to
@@ -50,7 +51,7 @@ int cube_add_exposure(struct cube_sums *sums, const struct exposure *e,
                       const atomic_bool *cancel, size_t *ret_used, struct err *err);
 
 /*
- * Turn the sums into values and set DQ: 0 where there is data; DO_NOT_USE for a hole in
+ * Turn the sums of these planes into values and set DQ: 0 where there is data; DO_NOT_USE for a hole in
  * the field of view, else DO_NOT_USE + NON_SCIENCE; both NaN in SCI and ERR.
  * Returned: *ret_filled, voxels with data.
  */

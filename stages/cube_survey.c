@@ -313,7 +313,9 @@ int cube_survey_share(const struct cube_survey *s, struct cube *c, struct err *e
     if (!pairs) {
         return 0;
     }
-    c->var_background = mem_calloc(voxels, sizeof *c->var_background, err);
+    if (!c->file) {
+        c->var_background = mem_calloc(voxels, sizeof *c->var_background, err);
+    }
     c->pair_arcsec = mem_alloc(pairs, sizeof *c->pair_arcsec, err);
     if (!c->var_background || !c->pair_arcsec) {
         return ERR_NOMEM;

@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/data/cube_covariance.h"
 #include "common/data/dq.h"
+#include "common/data/cube_file.h"
 #include "common/math/robust.h"
 #include "stages/extract_optimal.h"
 
@@ -297,6 +298,7 @@ static int extract_planes(size_t piece, int thread, void *arg, struct err *err)
             extract_point(w, t, k, &v);
         }
     }
+    cube_rest(c, (int)(piece * PLANES_PER_PIECE), (int)end);
     return 0;
 }
 

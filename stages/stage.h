@@ -106,6 +106,7 @@ struct stage_env {
     struct references *refs;
     const atomic_bool *cancel; /* may be NULL; long loops look at it between pieces */
     const char *recipe;        /* "spec2" or "spec3" */
+    const char *scratch; /* folder for a file that memory is too small for; or NULL */
 
     /* Path that overrides the choice of a reference type for this stage and exposure, or
      * NULL; of an optional type "": there is none. */

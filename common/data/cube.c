@@ -2,12 +2,13 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include "common/base/mem.h"
 #include "common/data/cube_covariance.h"
 
 #define DEGREE (M_PI / 180)
 
-struct cube *cube_new(int nx, int ny, int nw, struct err *err)
+struct cube *cube_new_empty(int nx, int ny, int nw, size_t *ret_n, struct err *err)
 {
     size_t n;
     if (nx < 1 || ny < 1 || nw < 1) {
@@ -28,12 +29,27 @@ struct cube *cube_new(int nx, int ny, int nw, struct err *err)
     c->nw = nw;
     c->pc[0][0] = -1;
     c->pc[1][1] = 1;
+    c->wavelength = mem_calloc((size_t)nw, sizeof *c->wavelength, err);
+    if (!c->wavelength) {
+        cube_free(c);
+        return NULL;
+    }
+    *ret_n = n;
+    return c;
+}
+
+struct cube *cube_new(int nx, int ny, int nw, struct err *err)
+{
+    size_t n = 0;
+    struct cube *c = cube_new_empty(nx, ny, nw, &n, err);
+    if (!c) {
+        return NULL;
+    }
     c->sci = mem_calloc(n, sizeof *c->sci, err);
     c->err = c->sci ? mem_calloc(n, sizeof *c->err, err) : NULL;
     c->dq = c->err ? mem_calloc(n, sizeof *c->dq, err) : NULL;
     c->wmap = c->dq ? mem_calloc(n, sizeof *c->wmap, err) : NULL;
-    c->wavelength = c->wmap ? mem_calloc((size_t)nw, sizeof *c->wavelength, err) : NULL;
-    if (!c->wavelength) {
+    if (!c->wmap) {
         cube_free(c);
         return NULL;
     }
@@ -43,11 +59,15 @@ struct cube *cube_new(int nx, int ny, int nw, struct err *err)
 void cube_free(struct cube *c)
 {
     if (c) {
-        free(c->sci);
-        free(c->err);
-        free(c->dq);
-        free(c->wmap);
-        free(c->var_background);
+        if (c->file) {
+            munmap(c->file, c->file_bytes);
+        } else {
+            free(c->sci);
+            free(c->err);
+            free(c->dq);
+            free(c->wmap);
+            free(c->var_background);
+        }
         free(c->pair_arcsec);
         free(c->common_error);
         cube_covariance_free(c->covariance);

@@ -44,9 +44,13 @@ struct cube {
     char weighting[8];              /* drizzle, emsm or msm */
     double rois_arcsec, roiw_um, weight_power; /* of emsm and msm, else 0 */
     int n_exposures;
+    void *file; /* where the planes lie (cube_file.h); NULL: each is allocated */
+    size_t file_bytes;
 };
 
 struct cube *cube_new(int nx, int ny, int nw, struct err *err); /* planes zeroed */
+/* Without planes. Returned: *ret_n, voxels. */
+struct cube *cube_new_empty(int nx, int ny, int nw, size_t *ret_n, struct err *err);
 void cube_free(struct cube *c);
 
 /*

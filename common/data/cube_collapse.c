@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "common/base/mem.h"
+#include "common/data/cube_file.h"
 #include "common/math/robust.h"
 
 struct collapse {
@@ -37,6 +38,7 @@ static int collapse_row(size_t j, int thread, void *arg, struct err *err)
             count[i] ? robust_median(spectra + i * room, count[i]) : NAN;
     }
     free(count);
+    cube_rest(w->c, w->first, w->end);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/base/path.h"
 #include "common/data/cube_covariance.h"
+#include "common/data/cube_file.h"
 #include "common/data/fits_io.h"
 #include "common/data/product_asdf.h"
 
@@ -208,26 +209,48 @@ static int write_wavelengths(struct fits_out *f, const struct cube *c, struct er
     return code;
 }
 
+/* One extension, some planes at a time. */
+static int write_extension(struct fits_out *f, const struct cube *c,
+                           const char *extname, const struct header *h,
+                           enum fits_type type, const void *values, struct err *err)
+{
+    enum { PLANES = 64, VALUE = 4 };
+    const size_t axes[3] = {(size_t)c->nx, (size_t)c->ny, (size_t)c->nw};
+    const size_t plane = axes[0] * axes[1];
+    int code = fits_out_image_begin(f, extname, h, type, 3, axes, err);
+    for (int k = 0; k < c->nw && !code; k += PLANES) {
+        const int end = k + PLANES < c->nw ? k + PLANES : c->nw;
+        code = fits_out_image_values(f, type, (size_t)(end - k) * plane,
+                                     (const char *)values + (size_t)k * plane * VALUE,
+                                     err);
+        cube_rest(c, k, end);
+    }
+    return code ? code : fits_out_image_end(f, err);
+}
+
 static int write_planes(struct fits_out *f, const struct cube *c,
                         const struct header *science, struct err *err)
 {
-    const size_t axes[3] = {(size_t)c->nx, (size_t)c->ny, (size_t)c->nw};
     struct header unit = {0};
     int code = header_set_string(&unit, "BUNIT", "MJy/sr", unit_says, err);
     code = code ? code
                 : header_set_string(&unit, "ERRTYPE", "ERR",
                                     "Type of errors stored here", err);
-    code = code ? code
-                : fits_out_image(f, "SCI", science, FITS_FLOAT, 3, axes, c->sci, err);
-    code =
-        code ? code : fits_out_image(f, "ERR", &unit, FITS_FLOAT, 3, axes, c->err, err);
-    code =
-        code ? code : fits_out_image(f, "DQ", NULL, FITS_UINT32, 3, axes, c->dq, err);
-    code = code ? code
-                : fits_out_image(f, "WMAP", NULL, FITS_FLOAT, 3, axes, c->wmap, err);
-    if (!code && c->var_background) {
-        code = fits_out_image(f, "VAR_BKG", NULL, FITS_FLOAT, 3, axes,
-                              c->var_background, err);
+    const struct {
+        const char *name;
+        const struct header *header;
+        enum fits_type type;
+        const void *values;
+    } extensions[] = {{"SCI", science, FITS_FLOAT, c->sci},
+                      {"ERR", &unit, FITS_FLOAT, c->err},
+                      {"DQ", NULL, FITS_UINT32, c->dq},
+                      {"WMAP", NULL, FITS_FLOAT, c->wmap},
+                      {"VAR_BKG", NULL, FITS_FLOAT, c->var_background}};
+    for (size_t i = 0; i < COUNT(extensions) && !code; i++) {
+        if (extensions[i].values) {
+            code = write_extension(f, c, extensions[i].name, extensions[i].header,
+                                   extensions[i].type, extensions[i].values, err);
+        }
     }
     header_done(&unit);
     code = code ? code : write_wavelengths(f, c, err);

@@ -151,6 +151,13 @@ int fits_out_primary(struct fits_out *f, const struct header *h, struct err *err
 int fits_out_image(struct fits_out *f, const char *extname, const struct header *h,
                    enum fits_type type, int n_axes, const size_t *axes,
                    const void *data, struct err *err);
+/* The same piece by piece: begin, then all values in order, then end. */
+int fits_out_image_begin(struct fits_out *f, const char *extname,
+                         const struct header *h, enum fits_type type, int n_axes,
+                         const size_t *axes, struct err *err);
+int fits_out_image_values(struct fits_out *f, enum fits_type type, size_t n,
+                          const void *data, struct err *err);
+int fits_out_image_end(struct fits_out *f, struct err *err);
 int fits_out_table(struct fits_out *f, const char *extname, const struct header *h,
                    size_t rows, const struct fits_column *columns, size_t n_columns,
                    struct err *err);

@@ -222,25 +222,26 @@ int fits_out_primary(struct fits_out *f, const struct header *h, struct err *err
     return code ? code : finish(f, h, false, true, err);
 }
 
-int fits_out_image(struct fits_out *f, const char *extname, const struct header *h,
-                   enum fits_type type, int n_axes, const size_t *axes,
-                   const void *data, struct err *err)
+int fits_out_image_begin(struct fits_out *f, const char *extname,
+                         const struct header *h, enum fits_type type, int n_axes,
+                         const size_t *axes, struct err *err)
 {
     const struct kind *k = &kinds[type];
-    size_t n = n_axes > 0;
-    for (int i = 0; i < n_axes; i++) {
-        if (mem_mul(n, axes[i], &n)) {
-            return err_set(err, ERR_BUG, "%s: %s: axes too large", f->name, extname);
-        }
-    }
     int code = begin(f, "IMAGE", k->bitpix, n_axes, axes, err);
     if (!code && k->zero) {
         code = put_number(f, "BSCALE", 1, "", err);
         code = code ? code : put_number(f, "BZERO", (int64_t)k->zero, "", err);
     }
     code = code ? code : put_string(f, "EXTNAME", extname, "extension name", err);
-    code = code ? code : finish(f, h, false, false, err);
-    size_t step = BUFFER / k->size;
+    return code ? code : finish(f, h, false, false, err);
+}
+
+int fits_out_image_values(struct fits_out *f, enum fits_type type, size_t n,
+                          const void *data, struct err *err)
+{
+    const struct kind *k = &kinds[type];
+    const size_t step = BUFFER / k->size;
+    int code = 0;
     for (size_t i = 0; !code && i < n; i += step) {
         size_t m = n - i < step ? n - i : step;
         unsigned char *at;
@@ -249,7 +250,27 @@ int fits_out_image(struct fits_out *f, const char *extname, const struct header 
             swap(at, (const char *)data + i * k->size, m, k->size, (uint32_t)k->zero);
         }
     }
-    return code ? code : pad(f, '\0', err);
+    return code;
+}
+
+int fits_out_image_end(struct fits_out *f, struct err *err)
+{
+    return pad(f, '\0', err);
+}
+
+int fits_out_image(struct fits_out *f, const char *extname, const struct header *h,
+                   enum fits_type type, int n_axes, const size_t *axes,
+                   const void *data, struct err *err)
+{
+    size_t n = n_axes > 0;
+    for (int i = 0; i < n_axes; i++) {
+        if (mem_mul(n, axes[i], &n)) {
+            return err_set(err, ERR_BUG, "%s: %s: axes too large", f->name, extname);
+        }
+    }
+    int code = fits_out_image_begin(f, extname, h, type, n_axes, axes, err);
+    code = code ? code : fits_out_image_values(f, type, n, data, err);
+    return code ? code : fits_out_image_end(f, err);
 }
 
 /* The keywords that describe one column, `i` counted from 1. */

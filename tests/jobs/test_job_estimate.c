@@ -210,14 +210,16 @@ START_TEST(test_job_estimate_grows)
     make_job(&job, "spec2", one, far);
     ck_assert_int_gt(estimate(&job).job, 10 * plain);
     job_done(&job);
-    /* cube_build refuses a cube beyond max_memory, and one beyond 1e9 voxels: so far and no
-     * further */
+    /* beyond max_memory a cube lies in a file, and one beyond 1e9 voxels is refused: so far
+     * and no further */
     make_job(&job, "spec2", one, large);
+    ck_assert_int_gt(estimate(&job).mapped, (int64_t)4000 * 1000 * 1000);
     ck_assert_int_gt(estimate(&job).job, (int64_t)4000 * 1000 * 1000);
     ck_assert_int_lt(estimate(&job).job, (int64_t)4300 * 1000 * 1000);
     job_done(&job);
     make_job(&job, "spec2", one, huge);
     ck_assert_int_gt(estimate(&job).job, 100 * plain);
+    ck_assert_int_eq(estimate(&job).mapped, 0);
     ck_assert_int_lt(estimate(&job).job, (int64_t)21000 * 1000 * 1000);
     job_done(&job);
 }

@@ -93,7 +93,7 @@ struct exposure *make_exposure(void)
 struct cube_sums make_sums(const struct cube_grid *g, bool flag)
 {
     struct err err = {0};
-    struct cube_sums s = {.grid = g, .flag = flag};
+    struct cube_sums s = {.grid = g, .flag = flag, .k1 = g->nw};
     s.cube = cube_new(g->nx, g->ny, g->nw, &err);
     s.weight = mem_calloc((size_t)CUBE * CUBE * PLANES, sizeof(float), &err);
     ck_assert(s.cube && s.weight);

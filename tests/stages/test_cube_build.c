@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/base/mem.h"
+#include "common/data/cube_covariance.h"
 #include "common/data/dq.h"
+#include "stages/background_record.h"
 #include "tests/data/wcs_fixture.h"
 #include "tests/stages/stage_kit.h"
 #include "tests/support.h"
@@ -100,7 +102,8 @@ static const char *path_of(void *user, const char *stage, const char *type,
     return support_path(kit.folder, "cubepar.fits");
 }
 
-static int opened, most_open;
+static int opened, most_open, n_opened;
+static const char *scratch; /* of the stage; NULL: none */
 
 static int open_one(void *user, size_t i, bool pixels, struct exposure **ret,
                     struct err *err)
@@ -109,6 +112,7 @@ static int open_one(void *user, size_t i, bool pixels, struct exposure **ret,
     (void)pixels;
     (void)err;
     opened++;
+    n_opened++;
     most_open = opened > most_open ? opened : most_open;
     *ret = all[i];
     return 0;
@@ -155,10 +159,11 @@ static int build(struct exposure **all, size_t n, int threads, const char *name,
                             .recipe = "spec3",
                             .override = path_of,
                             .note = hear,
+                            .scratch = scratch,
                             .stage_name = stage->name};
     struct dataset data = {.source = &source};
     *said = 0;
-    opened = most_open = 0;
+    opened = most_open = n_opened = 0;
     int code = stage->run(&env, params, &data, err);
     *ret = data.cube;
     ck_assert_int_eq(opened, 0);
@@ -536,6 +541,89 @@ START_TEST(test_cube_build_refuses)
 }
 END_TEST
 
+/* The same background was taken off, and its noise is known. */
+static void share_background(struct exposure *e)
+{
+    static const char *const names[] = {"sky_cal.fits"};
+    struct err err = {0};
+    const size_t n = (size_t)NX * NY;
+    support_ok(background_record(&e->primary, names, 1, true, &err), &err);
+    e->var_background = mem_alloc(n, sizeof *e->var_background, &err);
+    for (size_t p = 0; p < n; p++) {
+        e->var_background[p] = 1e-4f * (float)(p % 13);
+    }
+}
+
+static void check_same(const struct cube *a, const struct cube *b)
+{
+    const size_t n = voxels(a);
+    ck_assert_uint_eq(n, voxels(b));
+    ck_assert_int_eq(memcmp(a->sci, b->sci, n * sizeof *a->sci), 0);
+    ck_assert_int_eq(memcmp(a->err, b->err, n * sizeof *a->err), 0);
+    ck_assert_int_eq(memcmp(a->dq, b->dq, n * sizeof *a->dq), 0);
+    ck_assert_int_eq(memcmp(a->wmap, b->wmap, n * sizeof *a->wmap), 0);
+    ck_assert(!a->var_background == !b->var_background);
+    if (a->var_background) {
+        ck_assert_int_eq(
+            memcmp(a->var_background, b->var_background, n * sizeof *a->sci), 0);
+    }
+    ck_assert_uint_eq(a->covariance->n, b->covariance->n);
+    ck_assert_int_eq(memcmp(a->covariance->factor, b->covariance->factor,
+                            a->covariance->n * sizeof *a->covariance->factor),
+                     0);
+}
+
+/* A cube that is too large for its memory lies in a file, is made in ranges of planes, each
+ * from all exposures, and is the same to the bit; beyond max_file it is refused. */
+START_TEST(test_cube_build_in_ranges)
+{
+    static const char *const ways[] = {"drizzle 0.08 true", "emsm 0.04 false"};
+    struct err err = {0};
+    struct exposure *all[2] = {make(2, 0.1f, 0), make(3, 0.1f, 0.1)};
+    for (int i = 0; i < 2; i++) {
+        for (size_t p = 0; p < (size_t)NX * NY; p++) {
+            all[i]->sci[p] += 0.01f * (float)(p % 97);
+        }
+        share_background(all[i]);
+    }
+    for (int w = 0; w < 2; w++) {
+        struct cube *whole = NULL, *c = NULL;
+        char values[60];
+        scratch = NULL;
+        support_ok(
+            build(all, 2, 2, "weighting scalexy linear_wave", ways[w], &whole, &err),
+            &err);
+        const double bytes = 24 * (double)voxels(whole);
+        ck_assert_int_eq(n_opened, 4);
+        scratch = kit.folder;
+        for (int threads = 1; threads <= 2; threads++) {
+            snprintf(values, sizeof values, "%s %.6f", ways[w], bytes / 1e9 / 2.5);
+            support_ok(build(all, 2, threads,
+                             "weighting scalexy linear_wave max_memory", values, &c,
+                             &err),
+                       &err);
+            ck_assert_ptr_nonnull(c->file);
+            ck_assert_int_eq(n_opened, 2 + 2 * 3); /* three ranges */
+            check_same(c, whole);
+            cube_free(c);
+            c = NULL;
+        }
+        snprintf(values, sizeof values, "%s %.6f %.6f", ways[w], bytes / 1e9 / 2.5,
+                 bytes / 1e9 / 1.5);
+        ck_assert_int_eq(build(all, 2, 2,
+                               "weighting scalexy linear_wave max_memory max_file",
+                               values, &c, &err),
+                         ERR_PARAM);
+        ck_assert_ptr_nonnull(strstr(err.message, "more than max_file = "));
+        ck_assert_ptr_null(c);
+        cube_free(whole);
+    }
+    scratch = NULL;
+    exposure_free(all[0]);
+    exposure_free(all[1]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("cube_build");
@@ -550,6 +638,7 @@ int main(void)
     tcase_add_test(t, test_cube_build_tables);
     tcase_add_test(t, test_cube_build_chosen);
     tcase_add_test(t, test_cube_build_max_memory);
+    tcase_add_test(t, test_cube_build_in_ranges);
     tcase_add_test(t, test_cube_build_refuses);
     suite_add_tcase(s, t);
     return support_run(s);

@@ -67,6 +67,7 @@ static struct made build(const struct exposure *e, int threads)
     m.sums.weight = mem_calloc(
         (size_t)m.grid.nx * (size_t)m.grid.ny * (size_t)m.grid.nw, sizeof(float), &err);
     m.sums.grid = &m.grid;
+    m.sums.k1 = m.grid.nw;
     support_ok(cube_internal_add(&m.sums, &m.cells, e, par, NULL, &m.used, &err), &err);
     m.sums.grid = NULL;
     par_free(par);

@@ -11,7 +11,7 @@ enum { SIDE = 42, PLANES = 3 };
 static const double scale = 0.1; /* arcsec */
 static struct err err;
 
-static struct cube_covariance *covariance(const struct cube_links *l)
+static struct cube_covariance *covariance(struct cube_links *l)
 {
     struct cube_covariance *v = NULL;
     support_ok(cube_links_covariance(l, SIDE, SIDE, scale, NULL, NULL, &v, &err), &err);
