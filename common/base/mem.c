@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define BIG (1u << 16)
+#define LARGE ((size_t)4 << 20) /* worth pages of two megabytes */
 
 int mem_mul(size_t a, size_t b, size_t *ret)
 {
@@ -25,6 +27,16 @@ static void *refuse(size_t n, size_t size, struct err *err)
     return NULL;
 }
 
+/* Planes of exposures and cubes come and go: in pages of four kilobytes they cost a fault
+ * for each and the processor its table of pages. It is a wish, no more. */
+static void wish_large_pages(void *p, size_t bytes)
+{
+    const uintptr_t page = 4096, first = ((uintptr_t)p + page - 1) / page * page;
+    if (bytes >= LARGE) {
+        madvise((char *)p + (first - (uintptr_t)p), bytes - page, MADV_HUGEPAGE);
+    }
+}
+
 void *mem_calloc(size_t n, size_t size, struct err *err)
 {
     size_t bytes;
@@ -35,6 +47,7 @@ void *mem_calloc(size_t n, size_t size, struct err *err)
     if (!p) {
         return refuse(n, size, err);
     }
+    wish_large_pages(p, bytes);
     return p;
 }
 
@@ -49,6 +62,7 @@ void *mem_alloc(size_t n, size_t size, struct err *err)
     if (!p) {
         return refuse(n, size, err);
     }
+    wish_large_pages(p, bytes);
     return p;
 }
 
