@@ -46,6 +46,7 @@ int planner_describe(const struct exposure_meta *meta, const char *name,
                      struct queue_exposure *ret, struct err *err)
 {
     int code = exposure_check_reaches(meta, err);
+    code = code ? code : exposure_check_rate(meta, err);
     if (code) {
         return code;
     }

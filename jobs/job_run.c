@@ -210,9 +210,11 @@ static int read_one(struct job_context *c, struct err *err)
     int code =
         c->data.exposures ? exposure_read(path, &c->data.exposures[0], err) : ERR_NOMEM;
     if (!code) {
+        const struct exposure_meta *meta = &c->data.exposures[0]->meta;
         c->data.n_exposures = 1;
-        code = job_plan_check_pins(&c->plan, c->refs, &c->data.exposures[0]->meta,
-                                   false, true, err);
+        code = exposure_check_rate(meta, err);
+        code = code ? code
+                    : job_plan_check_pins(&c->plan, c->refs, meta, false, true, err);
     }
     return code;
 }

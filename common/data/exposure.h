@@ -141,6 +141,9 @@ bool exposure_is_pair(const char *grating, const char *filter);
 /* The same of an exposure: ERR_INPUT that names the keywords if it does not. */
 int exposure_check_reaches(const struct exposure_meta *meta, struct err *err);
 
+/* May it be calibrated? ERR_INPUT that names the keyword if it is so already. */
+int exposure_check_rate(const struct exposure_meta *meta, struct err *err);
+
 /* After each stage NaN and DO_NOT_USE go together: NaN SCI, ERR or a variance sets the
  * flag, and a flagged pixel has NaN in SCI, ERR and every variance (as in the peer). */
 void exposure_match_nans(struct exposure *e);

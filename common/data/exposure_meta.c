@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define FRAME 2048 /* pixels on a side of each detector */
 
@@ -401,4 +402,15 @@ int exposure_check_reaches(const struct exposure_meta *meta, struct err *err)
                    "%s: GRATING %s with FILTER %s never reaches DETECTOR %s; only NRS1 "
                    "holds spectra of it",
                    meta->filename, meta->grating, meta->filter, meta->detector);
+}
+
+int exposure_check_rate(const struct exposure_meta *meta, struct err *err)
+{
+    return strcasecmp(meta->bunit, "MJy/sr")
+               ? 0
+               : err_set(err, ERR_INPUT,
+                         "%s: SCI: BUNIT is '%s': it is calibrated already; a _rate "
+                         "image (DN/s) is right here, and ifurun spec3 takes "
+                         "calibrated ones",
+                         meta->filename, meta->bunit);
 }

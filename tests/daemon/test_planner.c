@@ -465,6 +465,10 @@ START_TEST(test_planner_describe)
     strcpy(m.grating, "G395M");
     ck_assert_int_eq(planner_describe(&m, "a_rate.fits", &e, &err), ERR_INPUT);
     ck_assert_ptr_nonnull(strstr(err.message, "never reaches DETECTOR NRS2"));
+    strcpy(m.grating, "G395H");
+    strcpy(m.bunit, "MJy/sr");
+    ck_assert_int_eq(planner_describe(&m, "a_cal.fits", &e, &err), ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.message, "calibrated already"));
 }
 END_TEST
 

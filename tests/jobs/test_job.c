@@ -255,6 +255,19 @@ START_TEST(test_job_run_failures_leave_no_product)
     ck_assert_ptr_nonnull(strstr(err.message, "the manifest says 0000"));
     ck_assert_str_eq(result.failed_stage, "read");
     job_result_done(&result);
+    /* what is calibrated is not calibrated once more */
+    struct exposure *e = support_exposure(8, 4, 1, 1, "NRS1", "F290LP", "G395H");
+    const char *path = support_path(folder, "jw1_nrs1_rate.fits");
+    strcpy(e->meta.bunit, "MJy/sr");
+    support_ok(header_set_string(&e->science, "BUNIT", "MJy/sr", NULL, &err), &err);
+    ck_assert_int_eq(unlink(path), 0);
+    support_write_rate(path, e);
+    exposure_free(e);
+    *job.inputs[0].sha256 = 0;
+    ck_assert_int_eq(run(&job, NULL, &result, &err), ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.message, "jw1_nrs1_rate.fits: SCI: BUNIT is "
+                                              "'MJy/sr': it is calibrated already"));
+    job_result_done(&result);
     job_done(&job);
     support_remove(folder);
 }
