@@ -14,6 +14,17 @@ static void veil(cairo_t *cr, const struct panel *p, double x0, double x1)
     }
 }
 
+/* Do samples leave a gap before sample i, as between dispersers that do not overlap? A step
+ * that is wide in the picture and so many times those beside it. */
+static bool is_gap(const struct panel *p, const struct curve *q, size_t i)
+{
+    const double wide = 40.0, times = 8.0;
+    const double step = q->x[i] - q->x[i - 1];
+    const bool before = i < 2 || step > times * (q->x[i - 1] - q->x[i - 2]);
+    const bool after = i + 1 >= q->n || step > times * (q->x[i + 1] - q->x[i]);
+    return panel_x(p, q->x[i]) - panel_x(p, q->x[i - 1]) > wide && before && after;
+}
+
 void curve_veil(cairo_t *cr, const struct panel *p, const struct curve *q)
 {
     const double edge = 20.0; /* a margin of the axis is no gap */
@@ -26,7 +37,8 @@ void curve_veil(cairo_t *cr, const struct panel *p, const struct curve *q)
             continue;
         }
         const double x = panel_x(p, q->x[i]);
-        if (gap > 2 || (gap == i && x - last > edge)) {
+        if (gap > 2 || (gap == i && x - last > edge) ||
+            (i > 0 && gap == 0 && is_gap(p, q, i))) {
             veil(cr, p, last, x);
         }
         last = x;
@@ -83,13 +95,13 @@ void curve_draw(cairo_t *cr, const struct panel *p, const struct curve *q,
     cairo_set_line_cap(cr, CAIRO_LINE_CAP_ROUND);
     for (size_t i = 0; i < q->n; i++) {
         size_t end = i;
-        while (end < q->n && isfinite(q->y[end])) {
+        while (end < q->n && isfinite(q->y[end]) && (end == i || !is_gap(p, q, end))) {
             end++;
         }
         if (end > i) {
             draw_run(cr, p, q, colour, width, i, end);
         }
-        i = end;
+        i = end < q->n && isfinite(q->y[end]) ? end - 1 : end;
     }
     cairo_restore(cr);
 }

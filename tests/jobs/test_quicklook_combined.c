@@ -1,3 +1,4 @@
+#include <cairo.h>
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -118,6 +119,40 @@ START_TEST(test_quicklook_combined_odd_values)
 }
 END_TEST
 
+/* Pixels of the line's colour in a column of the upper panel, a third along. */
+static int ink(const struct spectrum *mean)
+{
+    char *folder = support_folder();
+    const char *path = support_path(folder, "a.png");
+    const struct quicklook_combined q = {mean, NULL, 0, "x_c1d.fits"};
+    int n = 0;
+    support_ok(quicklook_combined_write(&q, path, &err), &err);
+    cairo_surface_t *png = cairo_image_surface_create_from_png(path);
+    ck_assert_int_eq(cairo_surface_status(png), CAIRO_STATUS_SUCCESS);
+    const unsigned char *data = cairo_image_surface_get_data(png);
+    for (int y = 190; y < 550; y++) {
+        const unsigned char *p =
+            data + (size_t)y * (size_t)cairo_image_surface_get_stride(png) + 4 * 600;
+        n += p[0] < 100 && p[1] < 100 && p[2] < 100;
+    }
+    cairo_surface_destroy(png);
+    support_remove(folder);
+    return n;
+}
+
+/* No line is drawn from one disperser to the next where they leave a gap. */
+START_TEST(test_quicklook_combined_gap)
+{
+    struct spectrum *mean = make(200, 1, 0.01, 1);
+    ck_assert_int_gt(ink(mean), 0);
+    for (size_t i = 0; i < 200; i++) {
+        mean->wavelength[i] = (i < 100 ? 1 : 3) + 0.001 * (double)i;
+    }
+    ck_assert_int_eq(ink(mean), 0);
+    spectrum_free(mean);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("quicklook_combined");
@@ -125,6 +160,7 @@ int main(void)
     tcase_add_test(t, test_quicklook_combined_shows_all_of_them);
     tcase_add_test(t, test_quicklook_combined_extended);
     tcase_add_test(t, test_quicklook_combined_odd_values);
+    tcase_add_test(t, test_quicklook_combined_gap);
     suite_add_tcase(s, t);
     return support_run(s);
 }
