@@ -38,9 +38,16 @@ static void draw_title(cairo_t *cr, const struct cube *c, const struct spectrum 
               TEXT_RIGHT, false, "ifud " IFUD_VERSION);
 }
 
-static int draw(cairo_t *cr, const struct cube *c, const struct spectrum *s,
-                struct err *err)
+struct shown {
+    const struct cube *c;
+    const struct spectrum *s;
+};
+
+static int draw(cairo_t *cr, const void *what, struct err *err)
 {
+    const struct shown *shown = what;
+    const struct cube *c = shown->c;
+    const struct spectrum *s = shown->s;
     plot_colour(cr, plot_paper, 1.0);
     cairo_paint(cr);
     draw_title(cr, c, s);
@@ -54,18 +61,6 @@ static int draw(cairo_t *cr, const struct cube *c, const struct spectrum *s,
 int quicklook_write(const struct cube *c, const struct spectrum *s, const char *path,
                     struct err *err)
 {
-    cairo_surface_t *surface = cairo_image_surface_create(
-        CAIRO_FORMAT_RGB24, QUICKLOOK_WIDTH, QUICKLOOK_HEIGHT);
-    cairo_t *cr = cairo_create(surface);
-    int code = draw(cr, c, s, err);
-    if (!code && cairo_status(cr) != CAIRO_STATUS_SUCCESS) {
-        code = err_set(err, ERR_NOMEM, "%s: cannot draw: %s", path,
-                       cairo_status_to_string(cairo_status(cr)));
-    }
-    cairo_destroy(cr);
-    if (!code) {
-        code = plot_save(surface, path, err);
-    }
-    cairo_surface_destroy(surface);
-    return code;
+    const struct shown shown = {c, s};
+    return plot_picture(draw, &shown, path, err);
 }

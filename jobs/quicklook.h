@@ -20,6 +20,4 @@
 int quicklook_write(const struct cube *c, const struct spectrum *s, const char *path,
                     struct err *err);
 
-enum { QUICKLOOK_WIDTH = 1600, QUICKLOOK_HEIGHT = 900 };
-
 #endif

@@ -167,8 +167,9 @@ static void draw_words(cairo_t *cr, const struct quicklook_combined *d)
               TEXT_RIGHT, false, "ifud " IFUD_VERSION);
 }
 
-static int draw(cairo_t *cr, const struct quicklook_combined *d, struct err *err)
+static int draw(cairo_t *cr, const void *what, struct err *err)
 {
+    const struct quicklook_combined *d = what;
     const struct spectrum *s = d->mean;
     double *values = mem_alloc(2 * s->n + 1, sizeof *values, err);
     if (!values) {
@@ -192,16 +193,5 @@ static int draw(cairo_t *cr, const struct quicklook_combined *d, struct err *err
 int quicklook_combined_write(const struct quicklook_combined *d, const char *path,
                              struct err *err)
 {
-    cairo_surface_t *surface = cairo_image_surface_create(
-        CAIRO_FORMAT_RGB24, QUICKLOOK_WIDTH, QUICKLOOK_HEIGHT);
-    cairo_t *cr = cairo_create(surface);
-    int code = draw(cr, d, err);
-    if (!code && cairo_status(cr) != CAIRO_STATUS_SUCCESS) {
-        code = err_set(err, ERR_NOMEM, "%s: cannot draw: %s", path,
-                       cairo_status_to_string(cairo_status(cr)));
-    }
-    cairo_destroy(cr);
-    code = code ? code : plot_save(surface, path, err);
-    cairo_surface_destroy(surface);
-    return code;
+    return plot_picture(draw, d, path, err);
 }

@@ -248,8 +248,9 @@ static void draw_words(cairo_t *cr, const struct quicklook_difference *d)
               TEXT_RIGHT, false, "ifud " IFUD_VERSION);
 }
 
-static int draw(cairo_t *cr, const struct quicklook_difference *d, struct err *err)
+static int draw(cairo_t *cr, const void *what, struct err *err)
 {
+    const struct quicklook_difference *d = what;
     const struct spectrum *was = d->was.spectrum, *is = d->is.spectrum;
     double *values = mem_alloc(2 * (was->n + 2 * is->n) + 1, sizeof *values, err), *v;
     if (!(v = values)) {
@@ -277,16 +278,5 @@ static int draw(cairo_t *cr, const struct quicklook_difference *d, struct err *e
 int quicklook_difference_write(const struct quicklook_difference *d, const char *path,
                                struct err *err)
 {
-    cairo_surface_t *surface = cairo_image_surface_create(
-        CAIRO_FORMAT_RGB24, QUICKLOOK_WIDTH, QUICKLOOK_HEIGHT);
-    cairo_t *cr = cairo_create(surface);
-    int code = draw(cr, d, err);
-    if (!code && cairo_status(cr) != CAIRO_STATUS_SUCCESS) {
-        code = err_set(err, ERR_NOMEM, "%s: cannot draw: %s", path,
-                       cairo_status_to_string(cairo_status(cr)));
-    }
-    cairo_destroy(cr);
-    code = code ? code : plot_save(surface, path, err);
-    cairo_surface_destroy(surface);
-    return code;
+    return plot_picture(draw, d, path, err);
 }

@@ -251,7 +251,7 @@ static cairo_status_t write_bytes(void *fd, const unsigned char *data, unsigned 
     return CAIRO_STATUS_SUCCESS;
 }
 
-int plot_save(cairo_surface_t *surface, const char *path, struct err *err)
+static int save(cairo_surface_t *surface, const char *path, struct err *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {
@@ -269,4 +269,20 @@ int plot_save(cairo_surface_t *surface, const char *path, struct err *err)
     remove(path);
     return err_set(err, status == CAIRO_STATUS_NO_MEMORY ? ERR_NOMEM : ERR_IO, "%s: %s",
                    path, why ? strerror(why) : cairo_status_to_string(status));
+}
+
+int plot_picture(plot_draw *draw, const void *what, const char *path, struct err *err)
+{
+    cairo_surface_t *surface = cairo_image_surface_create(
+        CAIRO_FORMAT_RGB24, QUICKLOOK_WIDTH, QUICKLOOK_HEIGHT);
+    cairo_t *cr = cairo_create(surface);
+    int code = draw(cr, what, err);
+    if (!code && cairo_status(cr) != CAIRO_STATUS_SUCCESS) {
+        code = err_set(err, ERR_NOMEM, "%s: cannot draw: %s", path,
+                       cairo_status_to_string(cairo_status(cr)));
+    }
+    cairo_destroy(cr);
+    code = code ? code : save(surface, path, err);
+    cairo_surface_destroy(surface);
+    return code;
 }

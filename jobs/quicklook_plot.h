@@ -66,7 +66,13 @@ void plot_frame(cairo_t *cr, const struct panel *p, int most_x, int most_y,
 /* A perceptually uniform colour for t in 0..1 (dark blue over green to yellow). */
 struct rgb plot_map(double t);
 
-/* The picture as a PNG file, replaced if it is there. ERR_IO, ERR_NOMEM: no file is left. */
-int plot_save(cairo_surface_t *surface, const char *path, struct err *err);
+enum { QUICKLOOK_WIDTH = 1600, QUICKLOOK_HEIGHT = 900 };
+
+/*
+ * A picture of QUICKLOOK_WIDTH x QUICKLOOK_HEIGHT, drawn by draw(cr, what), as a PNG file,
+ * replaced if it is there. ERR_IO, ERR_NOMEM, or what draw says: no file is left.
+ */
+typedef int plot_draw(cairo_t *cr, const void *what, struct err *err);
+int plot_picture(plot_draw *draw, const void *what, const char *path, struct err *err);
 
 #endif

@@ -168,6 +168,19 @@ const char *daemon_child_ctl(const struct daemon_child *d, const char *command,
     return to;
 }
 
+json_t *daemon_child_json(const struct daemon_child *d, const char *command,
+                          const char *word)
+{
+    char *text = NULL, config[320];
+    snprintf(config, sizeof config, "--config=%.300s", d->config);
+    int status = daemon_child_run(d, &text, "ifuctl", config, "--json", command, word);
+    const char *json = strchr(text, '{'); /* after a note that no daemon runs */
+    json_t *o = json ? json_loads(json, 0, NULL) : NULL;
+    daemon_child_need(d, o && status == 0, "%s: %d, %s", command, status, text);
+    free(text);
+    return o;
+}
+
 void daemon_child_says(const struct daemon_child *d, const char *text, const char *part)
 {
     daemon_child_need(d, strstr(text, part) != NULL, "no '%s' in:\n%s", part, text);

@@ -48,6 +48,9 @@ int daemon_child_run(const struct daemon_child *d, char **ret_text, const char *
 /* What `ifuctl COMMAND WORD` says (word may be NULL), in a ring of four. */
 const char *daemon_child_ctl(const struct daemon_child *d, const char *command,
                              const char *word);
+/* What `ifuctl --json COMMAND WORD` says; json_decref it. */
+json_t *daemon_child_json(const struct daemon_child *d, const char *command,
+                          const char *word);
 /* It has this part. */
 void daemon_child_says(const struct daemon_child *d, const char *text,
                        const char *part);

@@ -70,22 +70,9 @@ static void drop(const char *names)
                  names, d.inbox);
 }
 
-/* What ifuctl says, as JSON; json_decref it. */
-static json_t *ctl(const char *command, const char *word)
-{
-    char *text = NULL, config[320];
-    snprintf(config, sizeof config, "--config=%.300s", d.config);
-    int status = daemon_child_run(&d, &text, "ifuctl", config, "--json", command, word);
-    const char *json = strchr(text, '{'); /* after a note that no daemon runs */
-    json_t *o = json ? json_loads(json, 0, NULL) : NULL;
-    daemon_child_need(&d, o && status == 0, "%s: %d, %s", command, status, text);
-    free(text);
-    return o;
-}
-
 static void need_state(const char *job, const char *state)
 {
-    json_t *o = ctl("show", job);
+    json_t *o = daemon_child_json(&d, "show", job);
     const char *is = json_string_value(json_object_get(o, "state"));
     daemon_child_need(&d, !strcmp(is, state), "%s is %s, not %s", job, is, state);
     json_decref(o);
@@ -155,7 +142,7 @@ START_TEST(test_combine_after_the_last_disperser)
     struct spectrum *old =
         combined("01234/" TARGET "/superseded/" JOB("1") "/" TARGET "_c1d.fits");
     spectrum_free(old);
-    json_t *o = ctl("show", JOB("2"));
+    json_t *o = daemon_child_json(&d, "show", JOB("2"));
     const json_t *change = json_object_get(o, "difference");
     ck_assert_int_gt(json_integer_value(json_object_get(change, "compared")), 10);
     json_decref(o);
@@ -171,7 +158,7 @@ END_TEST
 
 static double looked_at(void)
 {
-    json_t *o = ctl("stale", NULL);
+    json_t *o = daemon_child_json(&d, "stale", NULL);
     double at = json_number_value(json_object_get(o, "looked_at"));
     json_decref(o);
     return at;
@@ -188,7 +175,7 @@ static void reload(const char *sed)
 
 static void need_stale(size_t n, const char *job, const char *why)
 {
-    json_t *o = ctl("stale", NULL), *s;
+    json_t *o = daemon_child_json(&d, "stale", NULL), *s;
     const json_t *list = json_object_get(o, "stale");
     size_t i;
     bool found = false;
@@ -224,7 +211,7 @@ START_TEST(test_combine_is_stale_with_what_it_reads)
     drop("02101_00001 04101_00001");
     daemon_child_until(&d, "jobs.done", 5);
     reload("");
-    json_t *o = ctl("stale", NULL); /* it is what it would be */
+    json_t *o = daemon_child_json(&d, "stale", NULL); /* it is what it would be */
     ck_assert_uint_eq(json_array_size(json_object_get(o, "stale")), 0);
     json_decref(o);
 
@@ -252,7 +239,7 @@ START_TEST(test_combine_is_stale_with_what_it_reads)
     need_state(JOB("4"), "done");
     ck_assert_int_eq(daemon_child_number(&d, "jobs.done"), 5);
     reload("");
-    o = ctl("stale", NULL);
+    o = daemon_child_json(&d, "stale", NULL);
     ck_assert_uint_eq(json_array_size(json_object_get(o, "stale")), 0);
     json_decref(o);
     is_in_order();

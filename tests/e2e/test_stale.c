@@ -44,19 +44,6 @@ static void teardown(void)
     daemon_child_done(&d);
 }
 
-/* What ifuctl says, as JSON; json_decref it. */
-static json_t *ctl(const char *command, const char *word)
-{
-    char *text = NULL, config[320];
-    snprintf(config, sizeof config, "--config=%.300s", d.config);
-    int status = daemon_child_run(&d, &text, "ifuctl", config, "--json", command, word);
-    const char *json = strchr(text, '{'); /* after a note that no daemon runs */
-    json_t *o = json ? json_loads(json, 0, NULL) : NULL;
-    daemon_child_need(&d, o && status == 0, "%s: %d, %s", command, status, text);
-    free(text);
-    return o;
-}
-
 static json_t *ctl_reduce(const char *word)
 {
     char config[320], *text = NULL;
@@ -79,7 +66,7 @@ static bool is_stale(const char *job, const char *why)
     size_t i;
     const json_t *s;
     bool found = false;
-    json_t *o = ctl("stale", NULL);
+    json_t *o = daemon_child_json(&d, "stale", NULL);
     json_array_foreach(json_object_get(o, "stale"), i, s)
     {
         found = found || (!strcmp(json_string_value(json_object_get(s, "job")), job) &&
@@ -91,7 +78,7 @@ static bool is_stale(const char *job, const char *why)
 
 static long count_stale(void)
 {
-    json_t *o = ctl("stale", NULL);
+    json_t *o = daemon_child_json(&d, "stale", NULL);
     long n = (long)json_array_size(json_object_get(o, "stale"));
     json_decref(o);
     return n;
@@ -99,7 +86,7 @@ static long count_stale(void)
 
 static double looked_at(void)
 {
-    json_t *o = ctl("stale", NULL);
+    json_t *o = daemon_child_json(&d, "stale", NULL);
     double at = json_number_value(json_object_get(o, "looked_at"));
     json_decref(o);
     return at;
@@ -157,7 +144,7 @@ static void set(const char *setting)
 
 static json_t *show(const char *job)
 {
-    return ctl("show", job);
+    return daemon_child_json(&d, "show", job);
 }
 
 /* Does `ifuctl show` name a product whose path ends so, and is it there? */

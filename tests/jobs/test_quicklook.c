@@ -4,6 +4,7 @@
 #include <string.h>
 #include "common/data/dq.h"
 #include "jobs/quicklook.h"
+#include "jobs/quicklook_plot.h"
 #include "jobs/quicklook_range.h"
 #include "tests/support.h"
 
