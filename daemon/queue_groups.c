@@ -106,6 +106,20 @@ static int load_header(struct queue *q, struct queue_group *g, struct err *err)
     return code ? code : load_recipe(q, g, err);
 }
 
+/* Jobs of the group's recipe come after those of another, which it had before. */
+static void own_last(struct queue_group *g)
+{
+    size_t n = 0; /* that are its own, at the beginning */
+    while (n < g->n_jobs && !strcmp(g->jobs[n].recipe, g->recipe)) {
+        n++;
+    }
+    for (size_t others = g->n_jobs - n; others && n; others--) {
+        const struct queue_job last = g->jobs[g->n_jobs - 1];
+        memmove(g->jobs + 1, g->jobs, (g->n_jobs - 1) * sizeof last);
+        g->jobs[0] = last;
+    }
+}
+
 int queue_load_group(struct queue *q, const char *group, struct queue_group *ret,
                      struct err *err)
 {
@@ -116,12 +130,13 @@ int queue_load_group(struct queue *q, const char *group, struct queue_group *ret
     code = code ? code
                 : sql_prepare(q, &st, err,
                               "SELECT " QUEUE_JOB_COLUMNS " FROM job WHERE grp = ?"
-                              " AND recipe <> 'spec2' AND state <> 'superseded'"
-                              " ORDER BY recipe = ?, version",
-                              "ss", group, g.recipe);
+                              " AND recipe IN ('combine', 'spec3')"
+                              " AND state <> 'superseded' ORDER BY recipe, version",
+                              "s", group);
     code =
         code ? code
              : sql_rows(q, st, sizeof *g.jobs, queue_read_job, &g.jobs, &g.n_jobs, err);
+    own_last(&g);
     int64_t newest = !code && g.n_jobs ? g.jobs[g.n_jobs - 1].id : 0;
     code =
         code
