@@ -13,12 +13,13 @@
  * Are the errors of extracted spectra right? The same exposures are simulated again and again
  * with other noise, and the scatter of the flux from one to the next, plane by plane, is
  * compared with the reported error (the cube's own covariance in it). Without bad pixels,
- * so that nothing but the noise differs, and without flat_field, whose uncertainty is a
- * fifth of the variance at a bright star and is not drawn anew. By the profile the flux is taken in units of its mean over the
- * planes: the PSF is fitted to these 40 alone here, and its error is common to them. A
- * window of NRS1 which every slice sees at 3.284 to 3.310 um, a star of 0.03 mJy; four
- * realisations of two dithers here, fifty of four, also of 0.35 mJy, and more ways, with
- * IFUD_ERRORS=full (scripts/check-errors), which print docs/accuracy.md's figures.
+ * so that nothing but the noise differs, and the bright star without flat_field, whose
+ * uncertainty is a fifth of the variance there and is not drawn anew. By the profile
+ * the flux is taken in units of its mean over the planes: the PSF is fitted to these 40
+ * alone here, and its error is common to them. A window of NRS1 which every slice sees at
+ * 3.284 to 3.310 um, a star of 0.03 mJy; four realisations of two dithers here, fifty of
+ * four, also of 0.35 mJy, and more ways, with IFUD_ERRORS=full (scripts/check-errors),
+ * which print docs/accuracy.md's figures.
  */
 
 enum { MAX_SEEDS = 50, MAX_ROWS = 200 };
@@ -128,9 +129,9 @@ static double measure(double mjy, int n_ways, int seeds, int dithers,
                      "--bad-pixels 0 --source %g --disc 0 --truth false --seed %d && "
                      "$B/ifurun spec2 "
                      "--references refs --output cal --stop-after photom --set "
-                     "flat_field.skip=true "
+                     "flat_field.skip=%s "
                      "rate/*_rate.fits",
-                     dithers, mjy, seed);
+                     dithers, mjy, seed, mjy > 0.1 ? "true" : "false");
         for (int w = 0; w < n_ways; w++) {
             programs_run(top,
                          "rm -rf cube && $B/ifurun spec3 --references refs --output "
