@@ -50,11 +50,11 @@ static const struct param table[] = {
      "or "
      "along and across the slices on the sky, or (of one exposure) on the slicer",
      false},
-    {"grating", PARAM_STRING, "all", 0, 0, NULL, "",
+    {"grating", PARAM_STRING, "all", 0, 0, NULL, "names",
      "dispersers that go into the cube: all, or a list of g140m, g140h, g235m, g235h, "
      "g395m, g395h, prism (the peer takes one, together with a filter)",
      false},
-    {"filter", PARAM_STRING, "all", 0, 0, NULL, "",
+    {"filter", PARAM_STRING, "all", 0, 0, NULL, "names",
      "filters that go into the cube: all, or a list of f070lp, f100lp, f170lp, f290lp, "
      "clear, opaque (the peer takes one, together with a grating)",
      false},

@@ -1,4 +1,5 @@
 #include <check.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include "stages/recipe.h"
@@ -42,7 +43,8 @@ START_TEST(test_recipe_tables_are_sound)
 }
 END_TEST
 
-/* A text without choices names a file: pinned jobs make it absolute, by its unit. */
+/* A text without choices names a file, which pinned jobs make absolute by its unit, or is a
+ * list of names. */
 START_TEST(test_recipe_paths_are_known_as_such)
 {
     int paths = 0;
@@ -52,9 +54,10 @@ START_TEST(test_recipe_paths_are_known_as_such)
             for (size_t k = 0; stage && k < stage->n_params; k++) {
                 const struct param *p = &stage->params[k];
                 if (p->type == PARAM_STRING && !p->choices) {
-                    ck_assert_msg(!strcmp(p->unit, "file"), "%s.%s", stage->name,
-                                  p->name);
-                    paths++;
+                    const bool is_path = !strcmp(p->unit, "file");
+                    ck_assert_msg(is_path || !strcmp(p->unit, "names"), "%s.%s",
+                                  stage->name, p->name);
+                    paths += is_path;
                 }
             }
         }
