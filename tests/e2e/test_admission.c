@@ -68,10 +68,13 @@ START_TEST(test_admission_waits_for_room)
                       ", \"memory_mb\": 26, \"references_memory_mb\": 16, "
                       "\"workers\": 2, \"threads_per_worker\": 1");
     tiny_make(d.references);
-    tiny_expose(d.references, d.inbox, 1, 6);
     daemon_child_start(&d);
     ck_assert_int_eq(daemon_child_number(&d, "memory.budget_bytes"), 10 << 20);
-    daemon_child_until(&d, "jobs.done", 6);
+    daemon_child_ctl(&d, "drain", NULL); /* until there is something to wait for */
+    tiny_expose(d.references, d.inbox, 1, 4);
+    daemon_child_until(&d, "exposures.accepted", 4);
+    daemon_child_ctl(&d, "resume", NULL);
+    daemon_child_until(&d, "jobs.done", 4);
     ck_assert_int_eq(daemon_child_number(&d, "memory.reserved_bytes"), 0);
     daemon_child_stop(&d);
     char *log = support_read_file(d.log, NULL);
