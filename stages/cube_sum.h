@@ -102,14 +102,13 @@ cube_tile_add(const struct cube_tile *t, int k, const struct cube_spread *s, dou
 {
     /* the four sums of a voxel at once */
     typedef double quad __attribute__((vector_size(32), aligned(8), may_alias));
-    typedef int64_t places __attribute__((vector_size(32)));
     const quad one = {1, 1, 1, 1}, terms = {p->flux, p->error, 1, 0};
     const size_t area = (size_t)t->grid->nx * (size_t)t->grid->ny;
     struct cube_voxel *plane = t->voxels + (size_t)(k - t->k0) * area;
     for (size_t i = 0; i < s->n; i++) {
         const quad a = (s->share[i] * w) * terms; /* w f, w e, w, 0 */
-        const quad b = __builtin_shuffle(a, one, (places){0, 1, 2, 7});
-        const quad c = __builtin_shuffle(a, one, (places){4, 1, 6, 7});
+        const quad b = __builtin_shufflevector(a, one, 0, 1, 2, 7);
+        const quad c = __builtin_shufflevector(a, one, 4, 1, 6, 7);
         *(quad *)&plane[s->spaxel[i]] += b * c; /* w f, (w e)^2, w, 1 */
     }
     if (t->shared || t->linked >> (k - t->k0) & 1) {
