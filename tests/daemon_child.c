@@ -13,7 +13,7 @@
 #include "common/base/clock.h"
 #include "tests/support.h"
 
-#define PATIENCE 30.0
+#define PATIENCE 60.0
 
 void daemon_child_show_log(const struct daemon_child *d)
 {

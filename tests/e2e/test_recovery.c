@@ -225,7 +225,7 @@ END_TEST
 
 START_TEST(test_recovery_endless_job_is_killed_at_its_limit)
 {
-    setup_with("\"executor\": \"child\", \"job_time_limit_seconds\": 8,"
+    setup_with("\"executor\": \"child\", \"job_time_limit_seconds\": 12,"
                " \"job_grace_seconds\": 0.2");
     poison_child_set("loop=" PART, 64);
     daemon_child_start(&d);
